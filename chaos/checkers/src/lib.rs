@@ -1,0 +1,2 @@
+//! Histories in, verdict out. Imports neither system nor simulator.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Trials, exploration, shrinking, bug reports and replay.
+#![forbid(unsafe_code)]

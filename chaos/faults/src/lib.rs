@@ -1,0 +1,2 @@
+//! Fault kinds, addresses, contracts and plans.
+#![forbid(unsafe_code)]

@@ -1,0 +1,234 @@
+//! How anything talks with the simulated AWS: requests in, outputs out, one hook for faults, one journal of truth.
+//!
+//! The cloud owns no clock, no socket and no task. A shell hands it `now` with every call, asks when it next
+//! wants to be woken, and carries its outputs away.
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// True simulated time: nanoseconds since the Unix epoch. Hosts' clocks may err; the cloud's does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixNanos(pub u64);
+
+impl UnixNanos {
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    pub fn as_millis(self) -> u64 {
+        self.0 / 1_000_000
+    }
+}
+
+/// One AWS endpoint, a host of its own on the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Service {
+    Dynamodb,
+    DynamodbStreams,
+}
+
+impl Service {
+    pub const ALL: [Service; 2] = [Service::Dynamodb, Service::DynamodbStreams];
+
+    /// The name used in addresses, traces and host names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::Dynamodb => "dynamodb",
+            Service::DynamodbStreams => "dynamodb-streams",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Chosen by the shell, unique among the requests in flight; outputs carry it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// An HTTP request as it arrived at an endpoint.
+#[derive(Clone, Debug)]
+pub struct WireRequest {
+    /// The endpoint it arrived at; a shell with one socket for all services uses [`crate::wire::route`].
+    pub service: Service,
+    /// Name of the host that sent it (from the connection), for fault addresses and the journal.
+    pub caller: String,
+    pub method: String,
+    /// Origin form: path and query.
+    pub path: String,
+    /// Names in lower case, in order of arrival.
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WireResponse {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+/// What the cloud wants done, in order.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Send this answer now.
+    Reply { request: RequestId, response: WireResponse },
+    /// Close the connection without an answer.
+    Reset { request: RequestId },
+}
+
+/// A call as faults and journals see it: decoded far enough to be addressed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Call {
+    /// 1, 2, 3 … in order of arrival.
+    pub sequence: u64,
+    pub at: UnixNanos,
+    pub caller: String,
+    pub service: Service,
+    /// `PutItem`, `TransactWriteItems`, `GetRecords` …
+    pub operation: String,
+    /// Logical keys that the call touches, in request order, written `table/partition[/sort]`; for stream reads
+    /// `stream-table/shard`. Empty for calls about tables as a whole.
+    pub keys: Vec<String>,
+    pub is_write: bool,
+    pub is_transaction: bool,
+    /// A read without ConsistentRead, which may be stale.
+    pub is_eventual_read: bool,
+    /// ClientRequestToken, where the call carries one.
+    pub client_token: Option<String>,
+    /// `amz-sdk-invocation-id` and the attempt from `amz-sdk-request`.
+    pub invocation_id: Option<String>,
+    pub attempt: Option<u32>,
+}
+
+/// What a fault does with one call. The default does nothing.
+#[derive(Clone, Debug, Default)]
+pub struct CallPlan {
+    /// Answer this instead of doing anything.
+    pub refuse: Option<RefuseBefore>,
+    /// Waits this long before the call takes effect (queueing inside AWS).
+    pub delay_before: Duration,
+    /// Waits this long between the effect and the answer.
+    pub delay_after: Duration,
+    /// What becomes of the answer once the call took effect (or was refused by its own condition).
+    pub answer: AnswerFate,
+    /// For eventual reads: answer with the state of this long ago (bounded by what the table still remembers).
+    pub staleness: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefuseBefore {
+    /// ProvisionedThroughputExceededException with ThrottlingReasons KeyRangeThroughputExceeded; inside a transaction a
+    /// cancellation reason.
+    ThrottleKeyRange,
+    /// ThrottlingException (account limit).
+    ThrottleAccount,
+    RequestLimitExceeded,
+    /// HTTP 500 InternalServerError, nothing applied.
+    InternalServerError,
+    /// HTTP 503 with an HTML body, as a load balancer answers.
+    ServiceUnavailableHtml,
+    /// TransactionConflict: TransactionCanceledException for a transaction, TransactionConflictException for a single write.
+    TransactionConflict,
+    /// TransactionInProgressException.
+    TransactionInProgress,
+    /// Connection closed, nothing applied.
+    Reset,
+    /// Never answered, nothing applied.
+    Hang,
+    /// BatchWriteItem/BatchGetItem: everything but the first entry comes back unprocessed. Other calls: as ThrottleKeyRange.
+    PartialBatch,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerFate {
+    #[default]
+    Deliver,
+    /// HTTP 500 InternalServerError although the call took effect.
+    InternalServerError,
+    /// Connection closed although the call took effect.
+    Reset,
+    /// Never answered although the call took effect.
+    Hang,
+    /// The head of the answer and half its body, then the connection closes: shells see a Reset; over a real socket
+    /// the content-length promises more than arrives.
+    Truncate,
+}
+
+/// Decides about each call, once, on arrival and before anything is looked at. Also told what became of it.
+pub trait CallHook: Send {
+    fn on_call(&mut self, call: &Call) -> CallPlan;
+    /// After the call took effect or was refused; `delivered` says whether an answer went (or will go) back.
+    fn on_outcome(&mut self, call: &Call, outcome: &CallOutcome);
+}
+
+/// No faults.
+#[derive(Debug, Default)]
+pub struct NoFaults;
+
+impl CallHook for NoFaults {
+    fn on_call(&mut self, _: &Call) -> CallPlan {
+        CallPlan::default()
+    }
+    fn on_outcome(&mut self, _: &Call, _: &CallOutcome) {}
+}
+
+/// How a call ended inside the cloud.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallOutcome {
+    pub at: UnixNanos,
+    /// HTTP status that was (or would have been) answered.
+    pub status: u16,
+    /// The error code without namespace, if an error.
+    pub error: Option<String>,
+    /// For TransactionCanceledException: the codes of CancellationReasons in request order.
+    pub cancellation_codes: Vec<String>,
+    /// A write of this call is in storage (now or from an earlier execution of the same token).
+    pub applied: bool,
+    /// An answer was sent.
+    pub delivered: bool,
+    /// How long the modelled service itself took (latency model, without injected delays), in nanoseconds.
+    pub modelled_service_ns: u64,
+}
+
+/// One line of the cloud's ground truth.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "kebab-case")]
+pub enum JournalEntry {
+    Call { call: Call, outcome: CallOutcome },
+    /// An item changed in storage. Images are DynamoDB JSON (`{"pk":{"S":"…"}}`).
+    Write {
+        /// The call that did it.
+        call_sequence: u64,
+        at: UnixNanos,
+        table: String,
+        /// `table/partition[/sort]`.
+        key: String,
+        old_image: Option<serde_json::Value>,
+        new_image: Option<serde_json::Value>,
+    },
+    /// A record appeared in a table's stream (became readable).
+    StreamRecord {
+        at: UnixNanos,
+        table: String,
+        shard: String,
+        sequence_number: String,
+        /// INSERT, MODIFY or REMOVE.
+        event_name: String,
+        key: String,
+        new_image: Option<serde_json::Value>,
+    },
+}

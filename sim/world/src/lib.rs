@@ -1,0 +1,2 @@
+//! The simulated wiring list, built with the public builder.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Every event version's JSON Schema (draft-07), as data.
+#![forbid(unsafe_code)]
