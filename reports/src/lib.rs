@@ -1,2 +1,17 @@
 //! The run record and its faces: terminal, JSON, HTML.
+//!
+//! A leaf of the workspace: it knows neither the system nor the simulator. A runner fills a [`RunRecord`]; whatever is shown is
+//! computed from it.
 #![forbid(unsafe_code)]
+
+mod json;
+mod latencies;
+mod model;
+
+pub use json::{ReadError, WriteError};
+pub use latencies::{CurvePoint, EncodedLatencies, HistogramError, LONGEST_US, Latencies};
+pub use model::{
+    Assumption, Capability, CheckRecord, Contract, Determinism, FORMAT_VERSION, FaultRecord, GoalRecord,
+    LatencyModelRow, LatencyShares, ObjectiveRecord, Phase, PhaseHistogram, Point, PointOutcome, RunRecord,
+    ScenarioRecord, Series, Tier, TrialRecord, Verdict, replay_command,
+};
