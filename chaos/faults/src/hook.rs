@@ -1,0 +1,131 @@
+//! Makes the planned call faults happen inside the simulated AWS, and keeps the ledger of what fired.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use nexus_cloud::{Call, CallHook, CallOutcome, CallPlan, UnixNanos};
+
+use crate::{CallEffect, Fault, PlannedFault};
+
+/// One fault acted once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Firing {
+    pub fault_id: u32,
+    pub at_ms: u64,
+    /// The call it acted on; none for faults of the environment.
+    pub call_sequence: Option<u64>,
+}
+
+/// A host that must lose power now, because a call reached the point where its fault waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrashRequest {
+    pub fault_id: u32,
+    pub host: String,
+    pub down_ms: u64,
+}
+
+#[derive(Debug, Default)]
+struct LedgerState {
+    firings: Vec<Firing>,
+    crash_requests: Vec<CrashRequest>,
+}
+
+/// What fired so far, shared by the hook (call faults) and the director (faults of the environment).
+#[derive(Clone, Debug, Default)]
+pub struct FaultLedger {
+    state: Arc<Mutex<LedgerState>>,
+}
+
+impl FaultLedger {
+    pub fn record(&self, firing: Firing) {
+        self.lock().firings.push(firing);
+    }
+
+    pub fn firings(&self) -> Vec<Firing> {
+        self.lock().firings.clone()
+    }
+
+    /// Hosts that must crash now; each is handed out once.
+    pub fn take_crash_requests(&self) -> Vec<CrashRequest> {
+        std::mem::take(&mut self.lock().crash_requests)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LedgerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The cloud's hook for one trial's plan.
+pub struct PlanHook {
+    epoch: UnixNanos,
+    faults: Vec<PlannedFault>,
+    /// Matches seen so far, by fault id.
+    matches: BTreeMap<u32, u32>,
+    ledger: FaultLedger,
+    /// Called whenever a host must crash at once.
+    on_crash: Box<dyn Fn() + Send>,
+    /// Sees every call with what befalls it, for the trace.
+    on_outcome: Box<dyn FnMut(&Call, &CallOutcome) + Send>,
+}
+
+impl PlanHook {
+    /// `epoch` is the trial's start; faults of the environment in `faults` are not the hook's and are passed over.
+    pub fn new(
+        epoch: UnixNanos,
+        faults: &[PlannedFault],
+        ledger: FaultLedger,
+        on_crash: impl Fn() + Send + 'static,
+        on_outcome: impl FnMut(&Call, &CallOutcome) + Send + 'static,
+    ) -> Self {
+        let faults = faults.iter().filter(|planned| matches!(planned.fault, Fault::Call { .. })).cloned().collect();
+        Self {
+            epoch,
+            faults,
+            matches: BTreeMap::new(),
+            ledger,
+            on_crash: Box::new(on_crash),
+            on_outcome: Box::new(on_outcome),
+        }
+    }
+}
+
+/// Whether this effect can act on this kind of call at all; a stale read cannot befall a strong one.
+fn effect_fits(effect: &CallEffect, call: &Call) -> bool {
+    match effect {
+        CallEffect::Stale { .. } => call.is_eventual_read,
+        CallEffect::TransactionConflict => call.is_write || call.is_transaction,
+        _ => true,
+    }
+}
+
+impl CallHook for PlanHook {
+    fn on_call(&mut self, call: &Call) -> CallPlan {
+        let mut plan = CallPlan::default();
+        let at_ms = call.at.since(self.epoch).as_millis() as u64;
+        for planned in &self.faults {
+            let Fault::Call { address, effect } = &planned.fault else { continue };
+            if !address.matches(call, at_ms) || !effect_fits(effect, call) {
+                continue;
+            }
+            let match_number = self.matches.entry(planned.id).or_insert(0);
+            *match_number += 1;
+            if !address.hits(*match_number) {
+                continue;
+            }
+            effect.apply_to(&mut plan);
+            self.ledger.record(Firing { fault_id: planned.id, at_ms, call_sequence: Some(call.sequence) });
+            if let CallEffect::CrashCaller { down_ms, .. } = effect {
+                let request = CrashRequest { fault_id: planned.id, host: call.caller.clone(), down_ms: *down_ms };
+                self.ledger.lock().crash_requests.push(request);
+                (self.on_crash)();
+            }
+        }
+        plan
+    }
+
+    fn on_outcome(&mut self, call: &Call, outcome: &CallOutcome) {
+        (self.on_outcome)(call, outcome);
+    }
+}

@@ -1,0 +1,98 @@
+//! The kinds of faults, their names and their contracts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What the system owes its clients under a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Contract {
+    /// Clients see nothing but latency: no refusal, no unknown outcome may be owed to it.
+    Masked,
+    /// Clients may get a typed answer that says what happened (throttled, unavailable, unknown), never a wrong one.
+    Detected,
+    /// Clients may get no answer at all while it lasts; what they got before stays true.
+    Excused,
+}
+
+impl fmt::Display for Contract {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Contract::Masked => "masked",
+            Contract::Detected => "detected",
+            Contract::Excused => "excused",
+        })
+    }
+}
+
+macro_rules! fault_kinds {
+    ($($variant:ident, $name:literal, $contract:ident, $cause:literal;)*) => {
+        /// Everything that can be made to go wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum FaultKind {
+            $(#[doc = $cause] $variant,)*
+        }
+
+        impl FaultKind {
+            pub const ALL: &'static [FaultKind] = &[$(FaultKind::$variant),*];
+
+            /// The name used in scenarios and reports.
+            pub fn name(self) -> &'static str {
+                match self { $(FaultKind::$variant => $name),* }
+            }
+
+            pub fn contract(self) -> Contract {
+                match self { $(FaultKind::$variant => Contract::$contract),* }
+            }
+
+            /// What causes it in the world outside.
+            pub fn cause(self) -> &'static str {
+                match self { $(FaultKind::$variant => $cause),* }
+            }
+        }
+    };
+}
+
+fault_kinds! {
+    Throttle, "throttle", Detected, "A hot partition key or an account limit: the call is refused before it has an effect.";
+    ErrorBefore, "error-before", Detected, "HTTP 500 from a storage node that did nothing.";
+    ErrorAfter, "error-after", Detected, "HTTP 500 although the write was applied: the answer was lost inside the service.";
+    ServiceUnavailable, "service-unavailable", Detected, "HTTP 503 with an HTML body from a load balancer in front of the service.";
+    LostAnswer, "lost-answer", Detected, "The write is applied and its answer never arrives; the client waits for its time-out.";
+    TruncatedAnswer, "truncated-answer", Detected, "The write is applied and the connection breaks in the middle of the answer.";
+    ResetBefore, "reset-before", Detected, "A stale pooled connection: closed by the peer before the request was read.";
+    ResetAfter, "reset-after", Detected, "The write is applied and the connection is closed before the answer.";
+    Hang, "hang", Detected, "A silent server: the request is accepted and never looked at.";
+    LatencySpike, "latency-spike", Detected, "Queueing inside the service: the call takes seconds instead of milliseconds.";
+    StaleRead, "stale-read", Masked, "An eventually consistent read answered by a replica that lags.";
+    TransactionConflict, "transaction-conflict", Detected, "Another transaction holds an item of this one.";
+    CrashAtCall, "crash-at-call", Excused, "The caller loses power at the very moment of a call, with or without its effect.";
+    Crash, "crash", Excused, "A host loses power and memory, and comes back later.";
+    Partition, "partition", Excused, "No packet passes between two hosts.";
+    PartitionOneWay, "partition-one-way", Excused, "Packets pass in one direction only.";
+    SlowLink, "slow-link", Detected, "A congested path: every packet between two hosts takes much longer.";
+    SlowHost, "slow-host", Detected, "A noisy neighbour or a long collection pause: the host computes many times slower.";
+    ClockSkew, "clock-skew", Masked, "A host's wall clock is off by seconds to minutes for a while.";
+    ClockLeap, "clock-leap", Masked, "A host's wall clock is stepped, forwards or back, and stays there.";
+    ClockDrift, "clock-drift", Masked, "A host's clocks, the monotonic one too, run fast or slow.";
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_files_are_the_names_in_reports() {
+        for kind in FaultKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), serde_json::json!(kind.name()));
+        }
+    }
+}

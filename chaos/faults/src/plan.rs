@@ -1,0 +1,204 @@
+//! Concrete faults: what a trial carries.
+
+use std::fmt;
+
+use nexus_cloud::{AnswerFate, CallPlan, RefuseBefore};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use crate::{CallAddress, Contract, FaultKind};
+
+/// One fault of a trial. The id is stable under shrinking: removing others does not renumber it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedFault {
+    pub id: u32,
+    pub fault: Fault,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Fault {
+    /// Happens to calls at an address.
+    Call { address: CallAddress, effect: CallEffect },
+    /// Happens to hosts and links at a time.
+    Environment(EnvironmentFault),
+}
+
+/// What happens to an addressed call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum CallEffect {
+    ThrottleKeyRange,
+    ThrottleAccount,
+    ErrorBefore,
+    ErrorAfter,
+    ServiceUnavailable,
+    LostAnswer,
+    TruncatedAnswer,
+    ResetBefore,
+    ResetAfter,
+    Hang,
+    /// The call waits this long before it takes effect, and this long before it is answered.
+    Delay {
+        before_ms: u64,
+        after_ms: u64,
+    },
+    Stale {
+        by_ms: u64,
+    },
+    TransactionConflict,
+    /// The calling host loses power; the call takes effect or not. It restarts after `down_ms`.
+    CrashCaller {
+        applied: bool,
+        down_ms: u64,
+    },
+}
+
+impl CallEffect {
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            CallEffect::ThrottleKeyRange | CallEffect::ThrottleAccount => FaultKind::Throttle,
+            CallEffect::ErrorBefore => FaultKind::ErrorBefore,
+            CallEffect::ErrorAfter => FaultKind::ErrorAfter,
+            CallEffect::ServiceUnavailable => FaultKind::ServiceUnavailable,
+            CallEffect::LostAnswer => FaultKind::LostAnswer,
+            CallEffect::TruncatedAnswer => FaultKind::TruncatedAnswer,
+            CallEffect::ResetBefore => FaultKind::ResetBefore,
+            CallEffect::ResetAfter => FaultKind::ResetAfter,
+            CallEffect::Hang => FaultKind::Hang,
+            CallEffect::Delay { .. } => FaultKind::LatencySpike,
+            CallEffect::Stale { .. } => FaultKind::StaleRead,
+            CallEffect::TransactionConflict => FaultKind::TransactionConflict,
+            CallEffect::CrashCaller { .. } => FaultKind::CrashAtCall,
+        }
+    }
+
+    /// What the cloud must do to a call under this effect. Effects on one call add up: the first refusal wins.
+    pub fn apply_to(&self, plan: &mut CallPlan) {
+        let refuse = |plan: &mut CallPlan, refusal| plan.refuse = plan.refuse.or(Some(refusal));
+        match self {
+            CallEffect::ThrottleKeyRange => refuse(plan, RefuseBefore::ThrottleKeyRange),
+            CallEffect::ThrottleAccount => refuse(plan, RefuseBefore::ThrottleAccount),
+            CallEffect::ErrorBefore => refuse(plan, RefuseBefore::InternalServerError),
+            CallEffect::ErrorAfter => plan.answer = AnswerFate::InternalServerError,
+            CallEffect::ServiceUnavailable => refuse(plan, RefuseBefore::ServiceUnavailableHtml),
+            CallEffect::LostAnswer => plan.answer = AnswerFate::Hang,
+            CallEffect::TruncatedAnswer => plan.answer = AnswerFate::Truncate,
+            CallEffect::ResetBefore => refuse(plan, RefuseBefore::Reset),
+            CallEffect::ResetAfter => plan.answer = AnswerFate::Reset,
+            CallEffect::Hang => refuse(plan, RefuseBefore::Hang),
+            CallEffect::Delay { before_ms, after_ms } => {
+                plan.delay_before += Duration::from_millis(*before_ms);
+                plan.delay_after += Duration::from_millis(*after_ms);
+            }
+            CallEffect::Stale { by_ms } => plan.staleness = Some(Duration::from_millis(*by_ms)),
+            CallEffect::TransactionConflict => refuse(plan, RefuseBefore::TransactionConflict),
+            CallEffect::CrashCaller { applied: false, .. } => refuse(plan, RefuseBefore::Hang),
+            CallEffect::CrashCaller { applied: true, .. } => plan.answer = AnswerFate::Hang,
+        }
+    }
+}
+
+/// What happens to hosts and links. Times are milliseconds since the trial's start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum EnvironmentFault {
+    Crash { host: String, at_ms: u64, down_ms: u64 },
+    Partition { first: String, second: String, one_way: bool, from_ms: u64, until_ms: u64 },
+    SlowLink { first: String, second: String, latency_min_ms: u64, latency_max_ms: u64, from_ms: u64, until_ms: u64 },
+    SlowHost { host: String, factor: f64, from_ms: u64, until_ms: u64 },
+    ClockSkew { host: String, offset_ms: i64, from_ms: u64, until_ms: u64 },
+    ClockLeap { host: String, by_ms: i64, at_ms: u64 },
+    ClockDrift { host: String, drift_ppm: i32, from_ms: u64, until_ms: u64 },
+}
+
+impl EnvironmentFault {
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            EnvironmentFault::Crash { .. } => FaultKind::Crash,
+            EnvironmentFault::Partition { one_way: false, .. } => FaultKind::Partition,
+            EnvironmentFault::Partition { one_way: true, .. } => FaultKind::PartitionOneWay,
+            EnvironmentFault::SlowLink { .. } => FaultKind::SlowLink,
+            EnvironmentFault::SlowHost { .. } => FaultKind::SlowHost,
+            EnvironmentFault::ClockSkew { .. } => FaultKind::ClockSkew,
+            EnvironmentFault::ClockLeap { .. } => FaultKind::ClockLeap,
+            EnvironmentFault::ClockDrift { .. } => FaultKind::ClockDrift,
+        }
+    }
+
+    pub fn hosts(&self) -> Vec<&str> {
+        match self {
+            EnvironmentFault::Partition { first, second, .. } | EnvironmentFault::SlowLink { first, second, .. } => {
+                vec![first, second]
+            }
+            EnvironmentFault::Crash { host, .. }
+            | EnvironmentFault::SlowHost { host, .. }
+            | EnvironmentFault::ClockSkew { host, .. }
+            | EnvironmentFault::ClockLeap { host, .. }
+            | EnvironmentFault::ClockDrift { host, .. } => vec![host],
+        }
+    }
+}
+
+impl PlannedFault {
+    pub fn kind(&self) -> FaultKind {
+        match &self.fault {
+            Fault::Call { effect, .. } => effect.kind(),
+            Fault::Environment(fault) => fault.kind(),
+        }
+    }
+
+    pub fn contract(&self) -> Contract {
+        self.kind().contract()
+    }
+
+    /// When it may act, in milliseconds since the trial's start.
+    pub fn window_ms(&self) -> (u64, u64) {
+        match &self.fault {
+            Fault::Call { address, .. } => (address.from_ms, address.until_ms),
+            Fault::Environment(fault) => match fault {
+                EnvironmentFault::Crash { at_ms, down_ms, .. } => (*at_ms, at_ms + down_ms),
+                EnvironmentFault::ClockLeap { at_ms, .. } => (*at_ms, *at_ms),
+                EnvironmentFault::Partition { from_ms, until_ms, .. }
+                | EnvironmentFault::SlowLink { from_ms, until_ms, .. }
+                | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
+                | EnvironmentFault::ClockSkew { from_ms, until_ms, .. }
+                | EnvironmentFault::ClockDrift { from_ms, until_ms, .. } => (*from_ms, *until_ms),
+            },
+        }
+    }
+
+    /// The address in words, for reports.
+    pub fn address(&self) -> String {
+        match &self.fault {
+            Fault::Call { address, .. } => address.to_string(),
+            Fault::Environment(fault) => fault.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for EnvironmentFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EnvironmentFault::Crash { host, at_ms, down_ms } => write!(f, "{host} at {at_ms} ms for {down_ms} ms"),
+            EnvironmentFault::Partition { first, second, one_way, from_ms, until_ms } => {
+                let arrow = if *one_way { "-x>" } else { "<x>" };
+                write!(f, "{first} {arrow} {second} in {from_ms}..{until_ms} ms")
+            }
+            EnvironmentFault::SlowLink { first, second, latency_min_ms, latency_max_ms, from_ms, until_ms } => {
+                write!(f, "{first} <-> {second} {latency_min_ms}..{latency_max_ms} ms a packet in {from_ms}..{until_ms} ms")
+            }
+            EnvironmentFault::SlowHost { host, factor, from_ms, until_ms } => {
+                write!(f, "{host} {factor:.1} times slower in {from_ms}..{until_ms} ms")
+            }
+            EnvironmentFault::ClockSkew { host, offset_ms, from_ms, until_ms } => {
+                write!(f, "{host} off by {offset_ms} ms in {from_ms}..{until_ms} ms")
+            }
+            EnvironmentFault::ClockLeap { host, by_ms, at_ms } => write!(f, "{host} leaps by {by_ms} ms at {at_ms} ms"),
+            EnvironmentFault::ClockDrift { host, drift_ppm, from_ms, until_ms } => {
+                write!(f, "{host} drifts by {drift_ppm} ppm in {from_ms}..{until_ms} ms")
+            }
+        }
+    }
+}

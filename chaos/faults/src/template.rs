@@ -1,0 +1,385 @@
+//! What a scenario says about faults, and how a seed turns it into concrete ones.
+
+use nexus_cloud::Service;
+use proptest::{prelude::*, sample::select, strategy::BoxedStrategy};
+use serde::{Deserialize, Serialize};
+
+use crate::{CallAddress, CallEffect, EnvironmentFault, Fault, FaultKind};
+
+/// A whole number, or a range `[from, to]` with both ends included, from which each fault draws its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a whole number, or a range like [1, 5]")]
+pub enum Whole {
+    Exactly(u64),
+    Between([u64; 2]),
+}
+
+impl Whole {
+    pub fn bounds(self) -> (u64, u64) {
+        match self {
+            Whole::Exactly(value) => (value, value),
+            Whole::Between([low, high]) => (low, high),
+        }
+    }
+
+    fn strategy(self) -> impl Strategy<Value = u64> + use<> {
+        let (low, high) = self.bounds();
+        low..=high
+    }
+}
+
+/// A family of faults as a scenario names it: kind, how many, against whom, how strong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultTemplate {
+    pub kind: FaultKind,
+    /// How many faults of this family a trial draws.
+    #[serde(default = "FaultTemplate::default_count")]
+    pub count: Whole,
+    /// Host names or groups (`services`, `customers`, `aws`). For call faults: the callers, and by default any service.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// For faults between two hosts: the other end. By default the DynamoDB endpoint.
+    #[serde(default)]
+    pub peers: Vec<String>,
+    /// For call faults: the endpoint.
+    #[serde(default = "FaultTemplate::default_service")]
+    pub service: Service,
+    /// For call faults: which operations; by default those that the kind is interesting for.
+    #[serde(default)]
+    pub operations: Vec<String>,
+    /// For call faults: aim each at the key of one planned command instead of at any call.
+    #[serde(default)]
+    pub keyed: bool,
+    /// For call faults: which match is hit first.
+    #[serde(default)]
+    pub nth: Option<Whole>,
+    /// For call faults: how many matches in a row are hit.
+    #[serde(default)]
+    pub hits: Option<Whole>,
+    /// How long it lasts: outage of a crashed host, partition, slowness, skew; delay of a latency spike; age of a stale read.
+    #[serde(default)]
+    pub duration_ms: Option<Whole>,
+    /// Milliseconds a clock is off (either direction), milliseconds a packet takes on a slow link, how many times slower a
+    /// host computes, parts per million of a drift.
+    #[serde(default)]
+    pub strength: Option<Whole>,
+}
+
+impl FaultTemplate {
+    fn default_count() -> Whole {
+        Whole::Exactly(1)
+    }
+
+    fn default_service() -> Service {
+        Service::Dynamodb
+    }
+}
+
+/// What a template may draw from.
+#[derive(Clone, Debug)]
+pub struct TemplateContext {
+    /// Hosts that run the system's services.
+    pub services: Vec<String>,
+    pub customers: Vec<String>,
+    /// AWS endpoints' hosts.
+    pub aws: Vec<String>,
+    /// Keys of the planned commands as calls carry them, e.g. `nexus-idempotency/<key>`.
+    pub keys: Vec<String>,
+    /// When faults may act, in milliseconds since the trial's start.
+    pub window_ms: (u64, u64),
+}
+
+/// A template that cannot be drawn from in this topology; `field` names the key to mend.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}`: {problem}")]
+pub struct UnusableTemplate {
+    pub field: &'static str,
+    pub problem: String,
+}
+
+impl FaultTemplate {
+    /// Checks the template against the topology.
+    ///
+    /// # Errors
+    /// Names the first field that cannot be used and says why.
+    pub fn check(&self, context: &TemplateContext) -> Result<(), UnusableTemplate> {
+        context.expand("hosts", &self.hosts, &context.services)?;
+        context.expand("peers", &self.peers, &context.aws)?;
+        let ranges = [
+            ("count", Some(self.count)),
+            ("nth", self.nth),
+            ("hits", self.hits),
+            ("duration_ms", self.duration_ms),
+            ("strength", self.strength),
+        ];
+        for (field, range) in ranges {
+            let Some((low, high)) = range.map(Whole::bounds) else { continue };
+            if low > high {
+                let problem = format!("the range [{low}, {high}] runs backwards; write [{high}, {low}]");
+                return Err(UnusableTemplate { field, problem });
+            }
+            if low == 0 && matches!(field, "nth" | "hits" | "strength") {
+                return Err(UnusableTemplate { field, problem: "counts from 1, so 0 means nothing".into() });
+            }
+        }
+        if self.keyed && context.keys.is_empty() {
+            return Err(UnusableTemplate { field: "keyed", problem: "the workload has no commands to aim at".into() });
+        }
+        Ok(())
+    }
+
+    /// Draws the faults of this family.
+    pub fn strategy(&self, context: &TemplateContext) -> Result<BoxedStrategy<Vec<Fault>>, UnusableTemplate> {
+        self.check(context)?;
+        let (low, high) = self.count.bounds();
+        let one = match self.kind {
+            FaultKind::Crash
+            | FaultKind::Partition
+            | FaultKind::PartitionOneWay
+            | FaultKind::SlowLink
+            | FaultKind::SlowHost
+            | FaultKind::ClockSkew
+            | FaultKind::ClockLeap
+            | FaultKind::ClockDrift => self.environment_strategy(context)?,
+            _ => self.call_strategy(context)?,
+        };
+        Ok(proptest::collection::vec(one, low as usize..=high as usize).boxed())
+    }
+
+    fn call_strategy(&self, context: &TemplateContext) -> Result<BoxedStrategy<Fault>, UnusableTemplate> {
+        let callers: Vec<Option<String>> = if self.hosts.is_empty() {
+            vec![None]
+        } else {
+            context.expand("hosts", &self.hosts, &context.services)?.into_iter().map(Some).collect()
+        };
+        let operations: Vec<String> = if self.operations.is_empty() {
+            default_operations(self.kind).iter().map(|name| name.to_string()).collect()
+        } else {
+            self.operations.clone()
+        };
+        let keys: Vec<Option<String>> =
+            if self.keyed { context.keys.iter().cloned().map(Some).collect() } else { vec![None] };
+        let nth = self.nth.unwrap_or(if self.keyed { Whole::Exactly(1) } else { Whole::Between([1, 12]) });
+        let hits = self.hits.unwrap_or(Whole::Exactly(1));
+        let (window_from, window_until) = context.window_ms;
+        let latest_start = window_from + (window_until - window_from) * 6 / 10;
+        let service = self.service;
+        let keyed = self.keyed;
+        let address =
+            (select(callers), select(operations), select(keys), nth.strategy(), hits.strategy(), window_from..=latest_start)
+                .prop_map(move |(host, operation, key, nth, hits, from_ms)| CallAddress {
+                    host,
+                    service,
+                    operation: Some(operation),
+                    key,
+                    // A keyed fault waits for its command whenever that comes.
+                    from_ms: if keyed { 0 } else { from_ms },
+                    until_ms: window_until,
+                    nth: nth as u32,
+                    count: hits as u32,
+                });
+        Ok((address, self.effect_strategy()).prop_map(|(address, effect)| Fault::Call { address, effect }).boxed())
+    }
+
+    fn effect_strategy(&self) -> BoxedStrategy<CallEffect> {
+        let duration = |default: [u64; 2]| self.duration_ms.unwrap_or(Whole::Between(default)).strategy();
+        match self.kind {
+            FaultKind::Throttle => select(vec![CallEffect::ThrottleKeyRange, CallEffect::ThrottleAccount]).boxed(),
+            FaultKind::ErrorBefore => Just(CallEffect::ErrorBefore).boxed(),
+            FaultKind::ErrorAfter => Just(CallEffect::ErrorAfter).boxed(),
+            FaultKind::ServiceUnavailable => Just(CallEffect::ServiceUnavailable).boxed(),
+            FaultKind::LostAnswer => Just(CallEffect::LostAnswer).boxed(),
+            FaultKind::TruncatedAnswer => Just(CallEffect::TruncatedAnswer).boxed(),
+            FaultKind::ResetBefore => Just(CallEffect::ResetBefore).boxed(),
+            FaultKind::ResetAfter => Just(CallEffect::ResetAfter).boxed(),
+            FaultKind::Hang => Just(CallEffect::Hang).boxed(),
+            FaultKind::TransactionConflict => Just(CallEffect::TransactionConflict).boxed(),
+            FaultKind::StaleRead => duration([200, 3_000]).prop_map(|by_ms| CallEffect::Stale { by_ms }).boxed(),
+            FaultKind::CrashAtCall => (any::<bool>(), duration([200, 3_000]))
+                .prop_map(|(applied, down_ms)| CallEffect::CrashCaller { applied, down_ms })
+                .boxed(),
+            // The rest are faults of the environment; `strategy` never asks for them here.
+            _ => (duration([200, 4_000]), any::<bool>())
+                .prop_map(|(total_ms, before)| match before {
+                    true => CallEffect::Delay { before_ms: total_ms, after_ms: 0 },
+                    false => CallEffect::Delay { before_ms: 0, after_ms: total_ms },
+                })
+                .boxed(),
+        }
+    }
+
+    fn environment_strategy(&self, context: &TemplateContext) -> Result<BoxedStrategy<Fault>, UnusableTemplate> {
+        let host = select(context.expand("hosts", &self.hosts, &context.services)?);
+        let peer = select(context.expand("peers", &self.peers, &context.aws)?);
+        let (window_from, window_until) = context.window_ms;
+        let latest_start = window_from + (window_until - window_from) * 7 / 10;
+        let duration = self.duration_ms.unwrap_or(Whole::Between([500, 4_000]));
+        let strength = self.strength.unwrap_or(default_strength(self.kind));
+        let kind = self.kind;
+        Ok((host, peer, window_from..=latest_start, duration.strategy(), strength.strategy(), any::<bool>())
+            .prop_map(move |(host, peer, from_ms, duration_ms, strength, flip)| {
+                let until_ms = (from_ms + duration_ms).min(window_until);
+                let draw = EnvironmentDraw { host, peer, from_ms, until_ms, strength, flip };
+                Fault::Environment(draw.into_fault(kind))
+            })
+            .boxed())
+    }
+}
+
+struct EnvironmentDraw {
+    host: String,
+    peer: String,
+    from_ms: u64,
+    until_ms: u64,
+    strength: u64,
+    /// Chooses between two directions: of a one-way partition, of a clock's error.
+    flip: bool,
+}
+
+impl EnvironmentDraw {
+    fn into_fault(self, kind: FaultKind) -> EnvironmentFault {
+        let EnvironmentDraw { host, peer, from_ms, until_ms, strength, flip } = self;
+        let signed_strength = if flip { strength as i64 } else { -(strength as i64) };
+        let (first, second) = if flip { (host.clone(), peer) } else { (peer, host.clone()) };
+        match kind {
+            FaultKind::Crash => EnvironmentFault::Crash { host, at_ms: from_ms, down_ms: until_ms - from_ms },
+            FaultKind::Partition => EnvironmentFault::Partition { first, second, one_way: false, from_ms, until_ms },
+            FaultKind::PartitionOneWay => {
+                EnvironmentFault::Partition { first, second, one_way: true, from_ms, until_ms }
+            }
+            FaultKind::SlowLink => EnvironmentFault::SlowLink {
+                first,
+                second,
+                latency_min_ms: strength / 2,
+                latency_max_ms: strength,
+                from_ms,
+                until_ms,
+            },
+            FaultKind::SlowHost => EnvironmentFault::SlowHost { host, factor: strength as f64, from_ms, until_ms },
+            FaultKind::ClockSkew => EnvironmentFault::ClockSkew { host, offset_ms: signed_strength, from_ms, until_ms },
+            FaultKind::ClockLeap => EnvironmentFault::ClockLeap { host, by_ms: signed_strength, at_ms: from_ms },
+            _ => EnvironmentFault::ClockDrift { host, drift_ppm: signed_strength as i32, from_ms, until_ms },
+        }
+    }
+}
+
+fn default_operations(kind: FaultKind) -> &'static [&'static str] {
+    match kind {
+        FaultKind::ErrorAfter
+        | FaultKind::LostAnswer
+        | FaultKind::ResetAfter
+        | FaultKind::TruncatedAnswer
+        | FaultKind::TransactionConflict => &["TransactWriteItems"],
+        FaultKind::StaleRead => &["Query"],
+        _ => &["TransactWriteItems", "Query", "GetItem"],
+    }
+}
+
+fn default_strength(kind: FaultKind) -> Whole {
+    match kind {
+        // Packets that take long enough to trip some time-outs, but not all.
+        FaultKind::SlowLink => Whole::Between([50, 400]),
+        FaultKind::SlowHost => Whole::Between([10, 100]),
+        FaultKind::ClockDrift => Whole::Between([100, 50_000]),
+        // From a second to five minutes: SigV4 tolerates five.
+        _ => Whole::Between([1_000, 300_000]),
+    }
+}
+
+impl TemplateContext {
+    /// Host names behind the names and groups given; `default` when none is given.
+    fn expand(
+        &self,
+        field: &'static str,
+        names: &[String],
+        default: &[String],
+    ) -> Result<Vec<String>, UnusableTemplate> {
+        if names.is_empty() {
+            return Ok(default.to_vec());
+        }
+        let mut hosts = Vec::new();
+        for name in names {
+            match name.as_str() {
+                "services" => hosts.extend(self.services.iter().cloned()),
+                "customers" => hosts.extend(self.customers.iter().cloned()),
+                "aws" => hosts.extend(self.aws.iter().cloned()),
+                host if self.all().any(|known| known == host) => hosts.push(host.to_owned()),
+                unknown => {
+                    let known: Vec<&str> = self.all().collect();
+                    let problem = format!(
+                        "no host or group is called `{unknown}`; hosts here: {}; groups: services, customers, aws",
+                        known.join(", ")
+                    );
+                    return Err(UnusableTemplate { field, problem });
+                }
+            }
+        }
+        Ok(hosts)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &str> {
+        self.services.iter().chain(&self.customers).chain(&self.aws).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+
+    use super::*;
+
+    fn context() -> TemplateContext {
+        TemplateContext {
+            services: vec!["orders-1".into(), "orders-2".into()],
+            customers: vec!["customers".into()],
+            aws: vec!["dynamodb".into()],
+            keys: vec!["nexus-idempotency/k1".into()],
+            window_ms: (1_000, 5_000),
+        }
+    }
+
+    fn template(kind: FaultKind) -> FaultTemplate {
+        FaultTemplate {
+            kind,
+            count: Whole::Between([2, 4]),
+            hosts: vec![],
+            peers: vec![],
+            service: Service::Dynamodb,
+            operations: vec![],
+            keyed: false,
+            nth: None,
+            hits: None,
+            duration_ms: None,
+            strength: None,
+        }
+    }
+
+    #[test]
+    fn every_kind_draws_faults_of_its_own_kind_inside_the_window() {
+        let mut runner = TestRunner::deterministic();
+        for kind in FaultKind::ALL {
+            let faults = template(*kind).strategy(&context()).unwrap().new_tree(&mut runner).unwrap().current();
+            assert!((2..=4).contains(&faults.len()), "{kind}");
+            for fault in faults {
+                let planned = crate::PlannedFault { id: 0, fault };
+                assert_eq!(planned.kind(), *kind);
+                let (from_ms, until_ms) = planned.window_ms();
+                assert!(1_000 <= from_ms && from_ms <= until_ms && until_ms <= 5_000, "{kind}: {from_ms}..{until_ms}");
+            }
+        }
+    }
+
+    #[test]
+    fn unusable_templates_say_which_field_and_why() {
+        let cases = [
+            (FaultTemplate { hosts: vec!["mars".into()], ..template(FaultKind::Crash) }, "hosts"),
+            (FaultTemplate { peers: vec!["mars".into()], ..template(FaultKind::Partition) }, "peers"),
+            (FaultTemplate { nth: Some(Whole::Exactly(0)), ..template(FaultKind::Hang) }, "nth"),
+            (FaultTemplate { count: Whole::Between([5, 2]), ..template(FaultKind::Hang) }, "count"),
+        ];
+        for (template, field) in cases {
+            assert_eq!(template.check(&context()).unwrap_err().field, field);
+        }
+    }
+}
