@@ -1,0 +1,389 @@
+//! The event store: load, append, and the answers kept under idempotency keys.
+
+use std::{sync::Arc, time::Duration};
+
+use nexus_ports::{
+    AppendFailure, AppendRefused, AppendTransaction, EventRecord, EventStorage, IdempotencyRecord, Platform,
+    ReadFailure, RecordFailure, RecordedOutcome, StreamName, UnknownOutcome, Version, VersionRange, canonical_json,
+};
+use serde_json::Value;
+
+use crate::{
+    AlreadyAnswered, AppendError, CommandContext, CommandOrigin, Deadline, EventStoreSettings, InvalidAppend,
+    LoadError, LoadedStream, NewEvent, OutcomeUnknown, RecordError, StoreContended, StoreThrottled, StoreUnavailable,
+    StreamHead,
+    event_hash::event_hash,
+    resolve::{Judgement, conflict, judge},
+};
+
+/// DynamoDB takes 100 items in one transaction; one of them is the idempotency record.
+const EVENTS_PER_APPEND_MAX: usize = 99;
+
+/// Streams of events over [`EventStorage`]. Cheap to clone.
+#[derive(Clone)]
+pub struct EventStore {
+    platform: Platform,
+    storage: Arc<dyn EventStorage>,
+    settings: EventStoreSettings,
+}
+
+/// An append that is in storage for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    pub events: Vec<EventRecord>,
+    pub record: IdempotencyRecord,
+    /// Attempts made, the successful one included.
+    pub attempts: u32,
+    /// Known by finding our own write in storage, rather than by storage's answer.
+    pub recognised: bool,
+}
+
+/// A definite failure of the last attempt that is worth another.
+enum Retryable {
+    Contended,
+    Throttled(String),
+    NotSent(String),
+}
+
+impl EventStore {
+    pub fn new(platform: Platform, storage: Arc<dyn EventStorage>, settings: EventStoreSettings) -> Self {
+        Self { platform, storage, settings }
+    }
+
+    /// Begins one execution of a command: mints what stays the same over all its attempts.
+    pub fn begin(&self, origin: CommandOrigin) -> CommandContext {
+        CommandContext::begin(&self.platform, origin)
+    }
+
+    /// Reads a whole stream, strongly, and verifies it.
+    ///
+    /// # Errors
+    /// [`LoadError::Corrupt`] if it has a gap or its hashes do not chain: nothing may be decided on it.
+    pub async fn load(&self, stream: &StreamName, deadline: Deadline) -> Result<LoadedStream, LoadError> {
+        let mut head = StreamHead::empty(stream.clone());
+        let mut events = Vec::new();
+        loop {
+            let after = head.version;
+            let page = self.read(stream.as_str(), deadline, || self.storage.read_events(stream, after)).await?;
+            for event in &page.events {
+                head.advance(event)?;
+            }
+            let page_is_empty = page.events.is_empty();
+            events.extend(page.events);
+            if !page.has_more || page_is_empty {
+                return Ok(LoadedStream { head, events });
+            }
+        }
+    }
+
+    /// The answer kept under an idempotency key, read strongly.
+    pub async fn answer_of(&self, key: &str, deadline: Deadline) -> Result<Option<IdempotencyRecord>, LoadError> {
+        self.read(key, deadline, || self.storage.read_idempotency_record(key)).await
+    }
+
+    /// Appends events after `head` together with the command's answer, atomically.
+    ///
+    /// `answer` makes the answer from the events as they will be stored. All attempts send the same transaction
+    /// under the same token. A refusal is judged by the identity of what stands in the way, so that our own write,
+    /// applied although its answer was lost, is a success, also when the token's window has passed.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; [`AppendError::Unknown`] alone leaves open whether the events are in storage.
+    pub async fn append(
+        &self,
+        head: &StreamHead,
+        command: &CommandContext,
+        events: Vec<NewEvent>,
+        answer: impl FnOnce(&[EventRecord]) -> Value,
+        deadline: Deadline,
+    ) -> Result<Appended, AppendError> {
+        let transaction = self.transaction(head, command, events, answer)?;
+        let attempts_deadline = deadline.earlier_by(self.settings.settle_reserve);
+        let mut in_doubt: Option<UnknownOutcome> = None;
+        let mut last_definite: Option<AppendError> = None;
+        let mut attempts = 0;
+        while attempts < self.settings.attempts_max {
+            if attempts > 0 {
+                let pause = self.settings.pause(&self.platform, attempts, command.key());
+                self.platform.sleep(pause).await;
+            }
+            let Some(remaining) = attempts_deadline.remaining(&self.platform) else { break };
+            attempts += 1;
+            let failure = match self.platform.timeout(remaining, self.storage.append(&transaction)).await {
+                Ok(Ok(())) => return Ok(appended(transaction, attempts, false)),
+                Ok(Err(failure)) => failure,
+                Err(timed_out) => AppendFailure::Unknown(UnknownOutcome { reason: timed_out.to_string() }),
+            };
+            match failure {
+                AppendFailure::Refused(found) => {
+                    return self.settle_refusal(transaction, found, attempts, deadline).await;
+                }
+                AppendFailure::Unknown(unknown) => in_doubt = Some(unknown),
+                AppendFailure::Rejected(rejected) => {
+                    last_definite = Some(rejected.into());
+                    break;
+                }
+                AppendFailure::Contended(_) => last_definite = Some(exhausted(Retryable::Contended, attempts)),
+                AppendFailure::Throttled(throttled) => {
+                    last_definite = Some(exhausted(Retryable::Throttled(throttled.code), attempts));
+                }
+                AppendFailure::NotSent(not_sent) => {
+                    last_definite = Some(exhausted(Retryable::NotSent(not_sent.reason), attempts));
+                }
+            }
+        }
+        match in_doubt {
+            // A later definite failure says nothing about the earlier attempt that is in doubt.
+            Some(unknown) => self.settle_doubt(transaction, unknown, attempts, deadline).await,
+            None => Err(last_definite.unwrap_or_else(|| exhausted(Retryable::NotSent(NO_TIME_LEFT.into()), attempts))),
+        }
+    }
+
+    /// Keeps a refusal as the command's answer, so that a late execution under the same key cannot take effect.
+    /// Returns the record as stored.
+    ///
+    /// # Errors
+    /// [`RecordError::AlreadyAnswered`] with the answer that was there first.
+    pub async fn record_refusal(
+        &self,
+        stream: &StreamName,
+        command: &CommandContext,
+        answer: &Value,
+        deadline: Deadline,
+    ) -> Result<IdempotencyRecord, RecordError> {
+        let record = IdempotencyRecord {
+            key: command.key().to_owned(),
+            payload_digest: command.payload_digest().to_owned(),
+            outcome: RecordedOutcome::Refused,
+            answer: canonical_json(answer),
+            stream: stream.clone(),
+            versions: None,
+            event_ids: Vec::new(),
+            recorded_at_ms: command.started_at_ms(),
+        };
+        let attempts_deadline = deadline.earlier_by(self.settings.settle_reserve);
+        let mut in_doubt: Option<UnknownOutcome> = None;
+        let mut last_definite: Option<RecordError> = None;
+        let mut attempts = 0;
+        while attempts < self.settings.attempts_max {
+            if attempts > 0 {
+                let pause = self.settings.pause(&self.platform, attempts, command.key());
+                self.platform.sleep(pause).await;
+            }
+            let Some(remaining) = attempts_deadline.remaining(&self.platform) else { break };
+            attempts += 1;
+            let failure = match self.platform.timeout(remaining, self.storage.record_answer(&record)).await {
+                Ok(Ok(())) => return Ok(record),
+                Ok(Err(failure)) => failure,
+                Err(timed_out) => RecordFailure::Unknown(UnknownOutcome { reason: timed_out.to_string() }),
+            };
+            match failure {
+                RecordFailure::Refused(found) => match found.record {
+                    Some(standing) => return recorded_or_answered(record, standing),
+                    None => in_doubt = Some(UnknownOutcome { reason: "the key was taken, by an unseen record".into() }),
+                },
+                RecordFailure::Unknown(unknown) => in_doubt = Some(unknown),
+                RecordFailure::Rejected(rejected) => {
+                    last_definite = Some(rejected.into());
+                    break;
+                }
+                RecordFailure::Contended(_) => last_definite = Some(exhausted(Retryable::Contended, attempts)),
+                RecordFailure::Throttled(throttled) => {
+                    last_definite = Some(exhausted(Retryable::Throttled(throttled.code), attempts));
+                }
+                RecordFailure::NotSent(not_sent) => {
+                    last_definite = Some(exhausted(Retryable::NotSent(not_sent.reason), attempts));
+                }
+            }
+        }
+        let Some(unknown) = in_doubt else {
+            return Err(last_definite.unwrap_or_else(|| exhausted(Retryable::NotSent(NO_TIME_LEFT.into()), attempts)));
+        };
+        match self.answer_of(&record.key, deadline).await {
+            Ok(Some(standing)) => recorded_or_answered(record, standing),
+            Ok(None) => Err(OutcomeUnknown { attempts, reason: unknown.reason }.into()),
+            Err(unread) => Err(doubt_unsettled(attempts, &unknown, &unread).into()),
+        }
+    }
+
+    fn transaction(
+        &self,
+        head: &StreamHead,
+        command: &CommandContext,
+        events: Vec<NewEvent>,
+        answer: impl FnOnce(&[EventRecord]) -> Value,
+    ) -> Result<AppendTransaction, InvalidAppend> {
+        if events.is_empty() || events.len() > EVENTS_PER_APPEND_MAX {
+            return Err(InvalidAppend { count: events.len(), max: EVENTS_PER_APPEND_MAX });
+        }
+        let recorded_at_ms = self.platform.unix_time().as_millis();
+        let mut tail = head.clone();
+        let mut records = Vec::with_capacity(events.len());
+        for (index, event) in events.into_iter().enumerate() {
+            let record = chained(&tail, command, index, event, recorded_at_ms);
+            tail.version = record.version;
+            tail.hash.clone_from(&record.hash);
+            records.push(record);
+        }
+        let record = IdempotencyRecord {
+            key: command.key().to_owned(),
+            payload_digest: command.payload_digest().to_owned(),
+            outcome: RecordedOutcome::Accepted,
+            answer: canonical_json(&answer(&records)),
+            stream: head.stream.clone(),
+            versions: Some(VersionRange { first: head.version.next(), last: tail.version }),
+            event_ids: records.iter().map(|event| event.event_id.clone()).collect(),
+            recorded_at_ms,
+        };
+        // The last hash covers the command, the ids and the whole chain: one transaction, one token. An append that
+        // was decided again therefore never meets a token that storage knows with other parameters.
+        let token = tail.hash[..36].to_owned();
+        Ok(AppendTransaction { events: records, record, token })
+    }
+
+    /// This attempt was refused: by our own earlier attempt, by another answer, or by another event?
+    async fn settle_refusal(
+        &self,
+        transaction: AppendTransaction,
+        found: AppendRefused,
+        attempts: u32,
+        deadline: Deadline,
+    ) -> Result<Appended, AppendError> {
+        match judge(&transaction, &found) {
+            Judgement::Own => Ok(appended(transaction, attempts, true)),
+            Judgement::Never(error) => Err(error),
+            Judgement::Open => {
+                let reason = "refused, but what stood in the way could not be seen".to_owned();
+                self.settle_doubt(transaction, UnknownOutcome { reason }, attempts, deadline).await
+            }
+        }
+    }
+
+    /// Looks with strong reads whether the transaction is in storage or can never be. An empty place proves nothing:
+    /// an attempt may still be on its way.
+    async fn settle_doubt(
+        &self,
+        transaction: AppendTransaction,
+        unknown: UnknownOutcome,
+        attempts: u32,
+        deadline: Deadline,
+    ) -> Result<Appended, AppendError> {
+        match self.look(&transaction, deadline).await {
+            Ok(found) => match judge(&transaction, &found) {
+                Judgement::Own => Ok(appended(transaction, attempts, true)),
+                Judgement::Never(error) => Err(error),
+                Judgement::Open => match found.events.first() {
+                    // Another execution under our key holds the place; its answer is read when the caller loads again.
+                    Some(rival) => Err(conflict(rival)),
+                    None => Err(OutcomeUnknown { attempts, reason: unknown.reason }.into()),
+                },
+            },
+            Err(unread) => Err(doubt_unsettled(attempts, &unknown, &unread).into()),
+        }
+    }
+
+    async fn look(&self, transaction: &AppendTransaction, deadline: Deadline) -> Result<AppendRefused, LoadError> {
+        let record = self.answer_of(&transaction.record.key, deadline).await?;
+        if record.is_some() {
+            return Ok(AppendRefused { events: Vec::new(), record });
+        }
+        let stream = &transaction.record.stream;
+        let before = Version(transaction.events[0].version.0 - 1);
+        let page = self.read(stream.as_str(), deadline, || self.storage.read_events(stream, before)).await?;
+        let last = transaction.events.last().map_or(before, |event| event.version);
+        let events = page.events.into_iter().filter(|event| event.version <= last).collect();
+        Ok(AppendRefused { events, record: None })
+    }
+
+    /// Attempts a read until it is answered, the attempts are used up, or time is.
+    async fn read<T, Read>(&self, key: &str, deadline: Deadline, read: impl Fn() -> Read) -> Result<T, LoadError>
+    where
+        Read: Future<Output = Result<T, ReadFailure>> + Send,
+    {
+        let mut last = Retryable::NotSent(NO_TIME_LEFT.to_owned());
+        let mut attempts = 0;
+        while attempts < self.settings.attempts_max {
+            if attempts > 0 {
+                self.platform.sleep(self.settings.pause(&self.platform, attempts, key)).await;
+            }
+            let Some(remaining) = deadline.remaining(&self.platform) else { break };
+            attempts += 1;
+            last = match self.platform.timeout(remaining, read()).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(ReadFailure::Rejected(rejected))) => return Err(rejected.into()),
+                Ok(Err(ReadFailure::Unreadable(unreadable))) => return Err(unreadable.into()),
+                Ok(Err(ReadFailure::Throttled(throttled))) => Retryable::Throttled(throttled.code),
+                Ok(Err(ReadFailure::NotSent(not_sent))) => Retryable::NotSent(not_sent.reason),
+                Ok(Err(ReadFailure::NoAnswer(unknown))) => Retryable::NotSent(unknown.reason),
+                Err(timed_out) => Retryable::NotSent(timed_out.to_string()),
+            };
+        }
+        Err(match last {
+            Retryable::Throttled(code) => StoreThrottled { attempts, code }.into(),
+            Retryable::NotSent(reason) => StoreUnavailable { attempts, reason }.into(),
+            Retryable::Contended => StoreUnavailable { attempts, reason: "contention".to_owned() }.into(),
+        })
+    }
+}
+
+const NO_TIME_LEFT: &str = "the deadline had passed";
+
+fn chained(
+    tail: &StreamHead,
+    command: &CommandContext,
+    index: usize,
+    event: NewEvent,
+    recorded_at_ms: u64,
+) -> EventRecord {
+    let mut record = EventRecord {
+        stream: tail.stream.clone(),
+        version: tail.version.next(),
+        event_id: command.event_id(index),
+        event_type: event.event_type,
+        schema_version: event.schema_version,
+        payload: canonical_json(&event.payload),
+        recorded_at_ms,
+        envelope: command.envelope(),
+        previous_hash: tail.hash.clone(),
+        hash: String::new(),
+    };
+    record.hash = event_hash(&record);
+    record
+}
+
+fn appended(transaction: AppendTransaction, attempts: u32, recognised: bool) -> Appended {
+    Appended { events: transaction.events, record: transaction.record, attempts, recognised }
+}
+
+fn recorded_or_answered(
+    ours: IdempotencyRecord,
+    standing: IdempotencyRecord,
+) -> Result<IdempotencyRecord, RecordError> {
+    if standing == ours { Ok(ours) } else { Err(AlreadyAnswered { record: Box::new(standing) }.into()) }
+}
+
+fn exhausted<E>(last: Retryable, attempts: u32) -> E
+where
+    E: From<StoreContended> + From<StoreThrottled> + From<StoreUnavailable>,
+{
+    match last {
+        Retryable::Contended => StoreContended { attempts }.into(),
+        Retryable::Throttled(code) => StoreThrottled { attempts, code }.into(),
+        Retryable::NotSent(reason) => StoreUnavailable { attempts, reason }.into(),
+    }
+}
+
+fn doubt_unsettled(attempts: u32, unknown: &UnknownOutcome, unread: &LoadError) -> OutcomeUnknown {
+    OutcomeUnknown { attempts, reason: format!("{}; and the look-up failed: {unread}", unknown.reason) }
+}
+
+/// How long the last attempt of an operation may take at most, for callers that size their deadlines.
+impl EventStoreSettings {
+    /// Time that all attempts take at most when each takes `attempt_timeout`: their pauses included.
+    pub fn attempts_duration_max(&self, attempt_timeout: Duration) -> Duration {
+        let pauses: Duration = (1..self.attempts_max)
+            .map(|made| self.backoff_base.saturating_mul(1 << (made - 1).min(20)).min(self.backoff_max))
+            .sum();
+        attempt_timeout.saturating_mul(self.attempts_max).saturating_add(pauses)
+    }
+}
