@@ -1,2 +1,142 @@
-//! What the command line accepts: one definition for xtask and for the programs that it starts.
+//! What the command line accepts: one definition for `cargo xtask` and for the programs that it starts.
+//!
+//! `cargo xtask` parses first, so that a slip of the fingers is answered before anything is compiled; it then builds
+//! the program that does the work and hands it the very same words, which that program parses with the same types.
+//!
+//! | program | parse with | sub-commands |
+//! |---|---|---|
+//! | `cargo xtask` | [`parse_xtask`] | all |
+//! | `nexus-lab` | [`parse_lab`] | [`LabCommand`] |
+//! | `nexus-cloud-server` | [`parse_cloud_server`] | none: the options of [`CloudOptions`] |
 #![forbid(unsafe_code)]
+
+mod bench;
+mod cloud;
+mod engine;
+pub mod exit;
+mod help;
+mod report;
+mod sim;
+mod test;
+mod values;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use bench::{BenchKind, BenchOptions};
+pub use cloud::{CloudOptions, LatencyChoice};
+pub use engine::{Engine, EngineChoice};
+pub use report::{DiffOptions, MergeOptions, ReportCommand, ShowOptions};
+pub use sim::{ReplayOptions, ShrinkOptions, SimOptions};
+pub use test::{Step, TestOptions};
+
+/// What `nexus-lab` does: everything that runs or reads trials.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum LabCommand {
+    Sim(SimOptions),
+    Replay(ReplayOptions),
+    Shrink(ShrinkOptions),
+    Bench(BenchOptions),
+    #[command(subcommand, about = "Show, compare or join the records that runs leave behind")]
+    Report(ReportCommand),
+}
+
+/// What `cargo xtask` does: the laboratory's commands, the simulated cloud, and this repository's checks.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum XtaskCommand {
+    #[command(flatten)]
+    Lab(LabCommand),
+    Cloud(CloudOptions),
+    Test(TestOptions),
+}
+
+#[derive(Parser)]
+#[command(
+    name = "xtask",
+    bin_name = "cargo xtask",
+    about = "Nexus: an order system whose very code runs on AWS or in a deterministic simulation of it",
+    arg_required_else_help = true,
+    styles = help::STYLES,
+    max_term_width = 110
+)]
+struct XtaskLine {
+    #[command(subcommand)]
+    command: XtaskCommand,
+}
+
+#[derive(Parser)]
+#[command(
+    name = "nexus-lab",
+    about = "The laboratory behind `cargo xtask`, which builds and starts it",
+    arg_required_else_help = true,
+    styles = help::STYLES,
+    max_term_width = 110
+)]
+struct LabLine {
+    #[command(subcommand)]
+    command: LabCommand,
+}
+
+#[derive(Parser)]
+#[command(name = "nexus-cloud-server", styles = help::STYLES, max_term_width = 110)]
+struct CloudServerLine {
+    #[command(flatten)]
+    options: CloudOptions,
+}
+
+/// The command of `cargo xtask`, its help grouped by purpose.
+pub fn xtask_command() -> clap::Command {
+    help::group_commands(XtaskLine::command())
+}
+
+/// Reads the command line of `cargo xtask`; `arguments` begin with the program's name.
+///
+/// # Errors
+/// A usage error, or a request for help: [`clap::Error::exit`] prints either and leaves with the right code.
+pub fn parse_xtask(arguments: impl IntoIterator<Item = OsString>) -> Result<XtaskCommand, clap::Error> {
+    let mut command = xtask_command();
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    let line = XtaskLine::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
+    if let XtaskCommand::Lab(lab) = &line.command {
+        check(lab, &mut command)?;
+    }
+    Ok(line.command)
+}
+
+/// Reads the command line of `nexus-lab`; `arguments` begin with the program's name.
+///
+/// # Errors
+/// As [`parse_xtask`].
+pub fn parse_lab(arguments: impl IntoIterator<Item = OsString>) -> Result<LabCommand, clap::Error> {
+    let line = LabLine::try_parse_from(arguments)?;
+    check(&line.command, &mut LabLine::command())?;
+    Ok(line.command)
+}
+
+/// Reads the command line of `nexus-cloud-server`; `arguments` begin with the program's name.
+///
+/// # Errors
+/// As [`parse_xtask`].
+pub fn parse_cloud_server(arguments: impl IntoIterator<Item = OsString>) -> Result<CloudOptions, clap::Error> {
+    CloudServerLine::try_parse_from(arguments).map(|line| line.options)
+}
+
+/// What no single value can tell: that values fit together.
+fn check(command: &LabCommand, root: &mut clap::Command) -> Result<(), clap::Error> {
+    let problem = match command {
+        LabCommand::Sim(options) => options.problem(),
+        _ => None,
+    };
+    match problem {
+        Some(text) => {
+            root.build();
+            let error = match root.find_subcommand_mut("sim") {
+                Some(sim) => sim.error(clap::error::ErrorKind::ValueValidation, text),
+                None => root.error(clap::error::ErrorKind::ValueValidation, text),
+            };
+            Err(error)
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,65 @@
+//! `bench`: how soon the planted bugs are caught, and how fast the simulation is.
+
+use clap::{Args, ValueEnum};
+
+use crate::{engine::Engine, help::examples, values};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchKind {
+    /// Every planted bug of chaos/bugs: is it caught, by which check, after how many seeds
+    Bugs,
+    /// AWS calls a second at each seam, time and memory of a trial, where the time goes
+    Speed,
+}
+
+impl BenchKind {
+    pub const ALL: [BenchKind; 2] = [BenchKind::Bugs, BenchKind::Speed];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            BenchKind::Bugs => "bugs",
+            BenchKind::Speed => "speed",
+        }
+    }
+}
+
+/// Measure how soon planted bugs are caught and how fast trials run
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+#[command(
+    long_about = "Measure how soon planted bugs are caught and how fast trials run.\n\n\
+        `bugs` builds a scratch copy of this repository with every patch of chaos/bugs applied, switches one bug on at \
+        a time and searches seeds until a check catches it. A bug that no seed reveals makes the exit code 1. `speed` \
+        runs the benchmarks. With neither word both run, speed first.",
+    after_help = examples(&[
+        ("cargo xtask bench bugs", "every planted bug, at most 500 seeds each"),
+        ("cargo xtask bench bugs --only policy-denied-but-written --seeds 50", "one bug, fewer seeds"),
+        ("cargo xtask bench bugs --json | jq '.bugs[] | select(.caught | not)'", "what escaped"),
+        ("cargo xtask bench speed", "calls a second, time and memory of a trial"),
+    ])
+)]
+pub struct BenchOptions {
+    /// What to measure; both when left out
+    #[arg(value_name = "WHAT", value_enum)]
+    pub kind: Option<BenchKind>,
+
+    /// How many seeds a planted bug may take before it counts as missed
+    #[arg(long, value_name = "N", value_parser = values::count, allow_negative_numbers = true, default_value = "500")]
+    pub seeds: u64,
+
+    /// Only this bug (its patch's name without .patch) or benchmark; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = values::name)]
+    pub only: Vec<String>,
+
+    /// What runs the trials
+    #[arg(long, value_name = "ENGINE", value_enum, default_value = "turmoil")]
+    pub engine: Engine,
+
+    /// How many trials run at a time; by default one a processor
+    #[arg(long, value_name = "N", value_parser = values::jobs, allow_negative_numbers = true)]
+    pub jobs: Option<usize>,
+
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,153 @@
+//! Command lines as people type them, right and wrong.
+#![forbid(unsafe_code)]
+
+use std::{ffi::OsString, path::PathBuf};
+
+use nexus_commands::{
+    BenchKind, Engine, EngineChoice, LabCommand, LatencyChoice, ReportCommand, SimOptions, Step, XtaskCommand,
+    parse_cloud_server, parse_lab, parse_xtask,
+};
+
+fn words(line: &str) -> Vec<OsString> {
+    std::iter::once("xtask").chain(line.split_whitespace()).map(OsString::from).collect()
+}
+
+fn sim(line: &str) -> SimOptions {
+    match parse_xtask(words(line)) {
+        Ok(XtaskCommand::Lab(LabCommand::Sim(options))) => options,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn bad_lines_are_usage_errors_that_say_what_is_wrong() {
+    let table = [
+        ("sim --seeds 0", "a count is a whole number from 1"),
+        ("sim --seeds -3", "a count is a whole number from 1"),
+        ("sim --seeds many", "a count is a whole number from 1"),
+        ("sim --seed -1", "a seed is a whole number from 0"),
+        ("sim --seed 1.5", "a seed is a whole number from 0"),
+        ("sim --seed 18446744073709551616", "a seed is a whole number from 0"),
+        ("sim --seed 18446744073709551615 --seeds 2", "beyond the last seed"),
+        ("sim --jobs 0", "the number of jobs"),
+        ("sim --engine tokio", "possible values: turmoil, madsim, both"),
+        ("sim --scenario=", "a name is not empty"),
+        ("sim --list --seeds 3", "cannot be used with"),
+        ("sim --frobnicate", "unexpected argument '--frobnicate'"),
+        ("sim extra", "unexpected argument 'extra'"),
+        ("replay", "<FILE>"),
+        ("replay a.json b.json", "unexpected argument 'b.json'"),
+        ("shrink", "<FILE>"),
+        ("bench bug", "possible values: bugs, speed"),
+        ("bench bugs --seeds 0", "a count is a whole number from 1"),
+        ("bench bugs --engine both", "possible values: turmoil, madsim"),
+        ("cloud --port 65536", "65536 is not in 0..=65535"),
+        ("cloud --port -1", "-1 is not in 0..=65535"),
+        ("cloud --host localhost", "invalid IP address syntax"),
+        ("cloud --latency slow", "possible values: none, model"),
+        ("report diff a.json", "<AFTER>"),
+        ("report merge a.json --out b.json", "2 values required by '<FILE>"),
+        ("report merge a.json b.json", "--out <FILE>"),
+        ("test --only everything", "invalid value 'everything' for '--only <STEP>'"),
+        ("simm", "a similar subcommand exists: 'sim'"),
+        ("deploy", "unrecognized subcommand 'deploy'"),
+    ];
+    for (line, expected) in table {
+        let error = parse_xtask(words(line)).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+        let text = error.to_string();
+        assert!(text.contains(expected), "`{line}` says:\n{text}\nbut not: {expected}");
+    }
+}
+
+#[test]
+fn help_is_not_an_error() {
+    for line in ["--help", "sim --help", "replay -h", "report merge --help", "help cloud", "test --help"] {
+        assert_eq!(parse_xtask(words(line)).expect_err(line).exit_code(), 0, "{line}");
+    }
+}
+
+#[test]
+fn sim_defaults() {
+    let options = sim("sim");
+    assert_eq!(options.engine, EngineChoice::Turmoil);
+    assert_eq!(options.seed_span(5), (1, 5));
+    assert!(options.scenarios.is_empty() && options.out.is_none() && !options.json && !options.list);
+}
+
+#[test]
+fn seeds_span_from_the_first() {
+    let table = [
+        ("sim --seed 7", (7, 1)),
+        ("sim --seeds 3", (1, 3)),
+        ("sim --seed 7 --seeds 3", (7, 3)),
+        ("sim --seed 0", (0, 1)),
+        ("sim --seed 18446744073709551615 --seeds 1", (u64::MAX, 1)),
+    ];
+    for (line, expected) in table {
+        assert_eq!(sim(line).seed_span(99), expected, "{line}");
+    }
+}
+
+#[test]
+fn sim_options_survive_the_way_through_a_command_line() {
+    let lines = [
+        "sim",
+        "sim --scenario all --scenario lost-answer --seed 7 --seeds 3 --jobs 2 --engine both --check-determinism --json",
+        "sim --workload customers.jsonl --out target/elsewhere --engine madsim",
+        "sim --list --json --scenario -strange",
+    ];
+    for line in lines {
+        let line = line.replace("--scenario -strange", "--scenario=-strange");
+        let options = sim(&line);
+        let again: Vec<OsString> = std::iter::once("xtask".into()).chain(options.to_arguments()).collect();
+        assert_eq!(parse_xtask(again).unwrap(), XtaskCommand::Lab(LabCommand::Sim(options)), "{line}");
+    }
+}
+
+#[test]
+fn both_engines_become_one_line_each() {
+    let both = sim("sim --engine both --seeds 4 --json");
+    for engine in EngineChoice::Both.engines() {
+        let one = both.on(*engine, PathBuf::from("out").join(engine.name()));
+        assert_eq!(one.engine.single(), Some(*engine));
+        assert_eq!(one.out, Some(PathBuf::from("out").join(engine.name())));
+        assert_eq!((one.seeds, one.json), (Some(4), true));
+    }
+    let listing = sim("sim --engine both --list").on(Engine::Madsim, PathBuf::from("out"));
+    assert_eq!(listing.out, None, "a listing writes nothing, and --out with --list would be refused");
+}
+
+#[test]
+fn the_lab_reads_the_same_lines() {
+    for line in
+        ["sim --seeds 3 --engine madsim", "replay bug.json --json", "shrink a --out b --jobs 2", "bench bugs --only x"]
+    {
+        let lab = parse_lab(words(line)).unwrap();
+        assert_eq!(parse_xtask(words(line)).unwrap(), XtaskCommand::Lab(lab), "{line}");
+    }
+    assert_eq!(parse_lab(words("sim --seed 18446744073709551615 --seeds 2")).unwrap_err().exit_code(), 2);
+    assert_eq!(parse_lab(words("test")).unwrap_err().exit_code(), 2, "checks are the command line's, not the lab's");
+}
+
+#[test]
+fn bench_and_report_and_cloud_and_test() {
+    match parse_xtask(words("bench bugs --seeds 50 --only a --only b --json")).unwrap() {
+        XtaskCommand::Lab(LabCommand::Bench(bench)) => {
+            assert_eq!((bench.kind, bench.seeds, bench.json), (Some(BenchKind::Bugs), 50, true));
+            assert_eq!((bench.only, bench.engine), (vec!["a".to_owned(), "b".to_owned()], Engine::Turmoil));
+        }
+        other => panic!("{other:?}"),
+    }
+    match parse_xtask(words("report merge a b c --out d")).unwrap() {
+        XtaskCommand::Lab(LabCommand::Report(ReportCommand::Merge(merge))) => assert_eq!(merge.files.len(), 3),
+        other => panic!("{other:?}"),
+    }
+    let cloud = parse_cloud_server(words("--port 0 --host ::1 --latency model")).unwrap();
+    assert_eq!((cloud.port, cloud.host.to_string(), cloud.latency), (0, "::1".to_owned(), LatencyChoice::Model));
+    assert_eq!(parse_xtask(words("cloud --port 0 --host ::1 --latency model")).unwrap(), XtaskCommand::Cloud(cloud));
+    match parse_xtask(words("test --only unit --skip fmt")).unwrap() {
+        XtaskCommand::Test(test) => assert_eq!(test.steps(), [Step::Unit]),
+        other => panic!("{other:?}"),
+    }
+}
