@@ -1,0 +1,124 @@
+//! A trial is data: running it is a pure function of what stands here.
+
+use nexus_cloud::Assumptions;
+use nexus_faults::{Fault, PlannedFault, UnusableTemplate};
+use nexus_scenario::{Network, Phases, Scenario, Service, Tier, Topology};
+use nexus_workload::{Action, Workload};
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The version of the trial's format; it grows with every change of a field.
+pub const TRIAL_FORMAT_VERSION: u32 = 1;
+
+/// Everything that decides what happens in one run of a world.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    pub format_version: u32,
+    pub scenario: String,
+    pub tier: Tier,
+    /// `turmoil` or `madsim`.
+    pub engine: String,
+    /// Seeds the world: schedule, latencies, entropy of every host.
+    pub seed: u64,
+    pub topology: Topology,
+    pub service: Service,
+    pub network: Network,
+    pub phases: Phases,
+    pub workload: Workload,
+    pub faults: Vec<PlannedFault>,
+    pub assumptions: Assumptions,
+    /// The planted bug that the system under test was told to have; none in a real trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planted_bug: Option<String>,
+}
+
+impl Trial {
+    /// Draws the trial of one seed: the workload first, then each family of faults from a stream of its own, so that a
+    /// family added to a scenario leaves the others as they were.
+    ///
+    /// # Errors
+    /// If a fault template does not fit the scenario's topology.
+    pub fn draw(tier: Tier, scenario: &Scenario, engine: &str, seed: u64) -> Result<Trial, UnusableTemplate> {
+        let workload = scenario.workload.generate(seed);
+        Self::with_workload(tier, scenario, engine, seed, workload)
+    }
+
+    /// As [`Trial::draw`], with a workload from elsewhere (a user's recording).
+    ///
+    /// # Errors
+    /// If a fault template does not fit the scenario's topology.
+    pub fn with_workload(
+        tier: Tier,
+        scenario: &Scenario,
+        engine: &str,
+        seed: u64,
+        workload: Workload,
+    ) -> Result<Trial, UnusableTemplate> {
+        let mut phases = scenario.phases.clone();
+        let last_arrival_ms = workload.operations.last().map_or(0, |operation| operation.at_ms);
+        // A recording may be longer than the scenario: the last phase with customers grows.
+        phases.heal_ms += last_arrival_ms.saturating_sub(phases.arrivals_end_ms());
+        let context = scenario.template_context(command_keys(&workload));
+        let mut faults = Vec::new();
+        for (family, template) in scenario.faults.iter().enumerate() {
+            let mut runner = seeded_runner(seed, &format!("faults/{family}"));
+            let drawn = template
+                .strategy(&context)?
+                .new_tree(&mut runner)
+                .map_err(|reason| UnusableTemplate { field: "faults", problem: reason.to_string() })?
+                .current();
+            for fault in drawn {
+                faults.push(PlannedFault { id: faults.len() as u32 + 1, fault });
+            }
+        }
+        Ok(Trial {
+            format_version: TRIAL_FORMAT_VERSION,
+            scenario: scenario.name.clone(),
+            tier,
+            engine: engine.to_owned(),
+            seed,
+            topology: scenario.topology.clone(),
+            service: scenario.service.clone(),
+            network: scenario.network.clone(),
+            phases,
+            workload,
+            faults,
+            assumptions: Assumptions::default(),
+            planted_bug: None,
+        })
+    }
+
+    /// Call faults of the plan.
+    pub fn call_faults(&self) -> impl Iterator<Item = &PlannedFault> {
+        self.faults.iter().filter(|planned| matches!(planned.fault, Fault::Call { .. }))
+    }
+}
+
+/// A proptest runner whose every draw follows from (seed, purpose).
+pub fn seeded_runner(seed: u64, purpose: &str) -> TestRunner {
+    let mut hasher = Sha256::new();
+    hasher.update(seed.to_le_bytes());
+    hasher.update(purpose.as_bytes());
+    let key: [u8; 32] = hasher.finalize().into();
+    TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &key))
+}
+
+/// The keys by which the planned commands show in AWS calls: those of their idempotency records.
+fn command_keys(workload: &Workload) -> Vec<String> {
+    let mut keys: Vec<String> = workload
+        .operations
+        .iter()
+        .filter_map(|operation| match &operation.action {
+            Action::Command { idempotency_key, .. } => Some(format!("nexus-idempotency/{idempotency_key}")),
+            _ => None,
+        })
+        .collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}

@@ -1,0 +1,343 @@
+//! The file format, and the checks that serde cannot make.
+
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use nexus_faults::{FaultTemplate, TemplateContext};
+use nexus_workload::WorkloadShape;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+/// One scenario, read and checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scenario {
+    pub name: String,
+    pub description: String,
+    pub topology: Topology,
+    pub service: Service,
+    pub network: Network,
+    pub phases: Phases,
+    pub workload: WorkloadShape,
+    pub faults: Vec<FaultTemplate>,
+    pub objectives: Vec<ObjectiveTemplate>,
+    /// Seeds run when the command line names no number.
+    pub seeds: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Topology {
+    /// How many hosts run the command service: `orders-1`, `orders-2` …
+    pub command_services: u32,
+    /// How many requests such a host can compute at once.
+    pub servers: u32,
+    /// How long one request keeps one of these servers busy, in microseconds.
+    pub service_time_us: u64,
+}
+
+impl Default for Topology {
+    fn default() -> Self {
+        Self { command_services: 2, servers: 4, service_time_us: 300 }
+    }
+}
+
+/// Time-outs and bounds of the command service and its event store, and of the customers who call it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Service {
+    pub connect_timeout_ms: u64,
+    pub attempt_timeout_ms: u64,
+    /// Bound on one append with all its attempts.
+    pub append_deadline_ms: u64,
+    /// Bound on one request of a customer inside the service.
+    pub request_deadline_ms: u64,
+    /// After this long a customer takes a request for unanswered and sends it again under the same key.
+    pub customer_timeout_ms: u64,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            connect_timeout_ms: 500,
+            attempt_timeout_ms: 1_000,
+            append_deadline_ms: 4_000,
+            request_deadline_ms: 8_000,
+            customer_timeout_ms: 10_000,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// One-way latency of every packet between two hosts.
+    pub latency_min_us: u64,
+    pub latency_max_us: u64,
+    /// The step of engines that tick. Latencies shorter than a tick take a whole one.
+    pub tick_ms: u64,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { latency_min_us: 200, latency_max_us: 800, tick_ms: 2 }
+    }
+}
+
+/// How long each phase lasts. Faults live in `chaos`; customers come in `nominal`, `chaos` and `heal`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Phases {
+    pub nominal_ms: u64,
+    pub chaos_ms: u64,
+    pub heal_ms: u64,
+    /// No new customers; what is under way ends. By its end every customer has a definite answer.
+    pub drain_ms: u64,
+}
+
+impl Default for Phases {
+    fn default() -> Self {
+        Self { nominal_ms: 5_000, chaos_ms: 15_000, heal_ms: 5_000, drain_ms: 30_000 }
+    }
+}
+
+impl Phases {
+    pub fn chaos_window_ms(&self) -> (u64, u64) {
+        (self.nominal_ms, self.nominal_ms + self.chaos_ms)
+    }
+
+    /// When the last customer has come.
+    pub fn arrivals_end_ms(&self) -> u64 {
+        self.nominal_ms + self.chaos_ms + self.heal_ms
+    }
+
+    pub fn end_ms(&self) -> u64 {
+        self.arrivals_end_ms() + self.drain_ms
+    }
+
+    /// Name, from and until of each phase.
+    pub fn named(&self) -> Vec<(&'static str, u64, u64)> {
+        let chaos_from = self.nominal_ms;
+        let heal_from = chaos_from + self.chaos_ms;
+        let drain_from = heal_from + self.heal_ms;
+        vec![
+            ("nominal", 0, chaos_from),
+            ("chaos", chaos_from, heal_from),
+            ("heal", heal_from, drain_from),
+            ("drain", drain_from, drain_from + self.drain_ms),
+        ]
+    }
+}
+
+/// A bound on a percentile of a latency, pooled over all seeds of the scenario.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveTemplate {
+    /// `command`, `read`, or `aws:<Operation>`.
+    pub latency: String,
+    pub phase: String,
+    pub percentile: f64,
+    pub limit_ms: f64,
+}
+
+/// The file as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScenarioFile {
+    description: String,
+    #[serde(default)]
+    topology: Spanned<Topology>,
+    #[serde(default)]
+    service: Spanned<Service>,
+    #[serde(default)]
+    network: Spanned<Network>,
+    #[serde(default)]
+    phases: Spanned<Phases>,
+    workload: Spanned<WorkloadShape>,
+    #[serde(default)]
+    faults: Vec<Spanned<FaultTemplate>>,
+    #[serde(default)]
+    objectives: Vec<Spanned<ObjectiveTemplate>>,
+    #[serde(default = "default_seeds")]
+    seeds: u64,
+}
+
+fn default_seeds() -> u64 {
+    3
+}
+
+/// A scenario file that cannot be used: what, where, and how to mend it.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{file}: {problem}")]
+#[diagnostic(code(nexus::scenario))]
+pub struct ScenarioError {
+    pub file: String,
+    pub problem: String,
+    #[source_code]
+    source_code: NamedSource<String>,
+    #[label("here")]
+    span: Option<SourceSpan>,
+    #[help]
+    pub help: Option<String>,
+}
+
+/// A problem with a place, before it is known which file it is in.
+struct Problem {
+    what: String,
+    span: Option<std::ops::Range<usize>>,
+    help: Option<String>,
+}
+
+/// Reads a scenario. `name` is the file's name without its ending, `file` the path as errors should show it.
+///
+/// # Errors
+/// Unknown keys, wrong types and values out of range, each with its place in the text.
+pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
+    read(name, text).map_err(|problem| ScenarioError {
+        file: file.to_owned(),
+        problem: problem.what,
+        source_code: NamedSource::new(file, text.to_owned()).with_language("toml"),
+        span: problem.span.map(Into::into),
+        help: problem.help,
+    })
+}
+
+fn read(name: &str, text: &str) -> Result<Scenario, Problem> {
+    let file: ScenarioFile = toml::from_str(text).map_err(|error| Problem {
+        what: error.message().trim_end().to_owned(),
+        span: error.span(),
+        help: Some("scenarios/README.md lists every key with its meaning and its default".to_owned()),
+    })?;
+    check_numbers(&file)?;
+    let scenario = Scenario {
+        name: name.to_owned(),
+        description: file.description,
+        topology: file.topology.into_inner(),
+        service: file.service.into_inner(),
+        network: file.network.into_inner(),
+        phases: file.phases.into_inner(),
+        workload: WorkloadShape::default(),
+        faults: Vec::new(),
+        objectives: file.objectives.into_iter().map(Spanned::into_inner).collect(),
+        seeds: file.seeds,
+    };
+    let context = TemplateContext {
+        // The real keys come from the drawn workload; here only their existence matters.
+        keys: vec!["any".to_owned()],
+        ..scenario.template_context(Vec::new())
+    };
+    for template in &file.faults {
+        template.get_ref().check(&context).map_err(|error| Problem {
+            what: format!("this `{}` fault cannot be drawn: {error}", template.get_ref().kind),
+            span: Some(template.span()),
+            help: None,
+        })?;
+    }
+    let faults: Vec<FaultTemplate> = file.faults.into_iter().map(Spanned::into_inner).collect();
+    let mut workload = file.workload.into_inner();
+    workload.duration_ms = scenario.phases.arrivals_end_ms();
+    Ok(Scenario { faults, workload, ..scenario })
+}
+
+fn check_numbers(file: &ScenarioFile) -> Result<(), Problem> {
+    let at = |span: std::ops::Range<usize>, what: &str, help: &str| {
+        Err(Problem { what: what.to_owned(), span: Some(span), help: Some(help.to_owned()) })
+    };
+    let topology = file.topology.get_ref();
+    if !(1..=64).contains(&topology.command_services) || topology.servers == 0 {
+        return at(file.topology.span(), "a topology needs 1 to 64 command services with at least one server each", "write command_services = 2, servers = 4");
+    }
+    let network = file.network.get_ref();
+    if network.tick_ms == 0 || network.latency_min_us > network.latency_max_us {
+        return at(file.network.span(), "a tick lasts at least 1 ms, and latency_min_us is at most latency_max_us", "write tick_ms = 2");
+    }
+    let phases = file.phases.get_ref();
+    if phases.nominal_ms + phases.heal_ms == 0 || phases.drain_ms == 0 {
+        return at(file.phases.span(), "a trial needs a time without faults and a drain", "write nominal_ms = 5000, heal_ms = 5000, drain_ms = 30000");
+    }
+    if !file.faults.is_empty() && phases.chaos_ms == 0 {
+        return at(file.phases.span(), "there are faults, but chaos_ms is 0: none of them could act", "give chaos_ms a length, or remove the faults");
+    }
+    for objective in &file.objectives {
+        let ObjectiveTemplate { phase, percentile, limit_ms, .. } = objective.get_ref();
+        let phases = ["nominal", "chaos", "heal", "drain", ""];
+        if !phases.contains(&phase.as_str()) {
+            return at(objective.span(), &format!("no phase is called `{phase}`"), "phases: nominal, chaos, heal, drain; an empty text means the whole trial");
+        }
+        if !(*percentile > 0.0 && *percentile < 100.0) || !(*limit_ms > 0.0 && limit_ms.is_finite()) {
+            return at(objective.span(), "a percentile lies between 0 and 100 and a limit is above 0", "write percentile = 99.0, limit_ms = 200.0");
+        }
+    }
+    if file.seeds == 0 {
+        return Err(Problem { what: "seeds is 0: nothing would run".into(), span: None, help: Some("write seeds = 3, or leave it out".into()) });
+    }
+    Ok(())
+}
+
+impl Scenario {
+    /// What fault templates may draw from; `keys` are those of the drawn workload's commands.
+    pub fn template_context(&self, keys: Vec<String>) -> TemplateContext {
+        TemplateContext {
+            services: host_names(self.topology.command_services),
+            customers: vec!["customers".to_owned()],
+            aws: vec!["dynamodb".to_owned()],
+            keys,
+            window_ms: self.phases.chaos_window_ms(),
+        }
+    }
+}
+
+/// Names of the hosts that run the command service.
+pub fn host_names(command_services: u32) -> Vec<String> {
+    (1..=command_services).map(|number| format!("orders-{number}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use miette::{GraphicalReportHandler, GraphicalTheme};
+
+    use super::*;
+
+    const GOOD: &str = r#"
+description = "One lost answer."
+
+[workload]
+operations_per_second = 20.0
+
+[[faults]]
+kind = "lost-answer"
+count = [1, 3]
+"#;
+
+    fn rendered(text: &str) -> String {
+        let error = parse("case", "scenarios/fast/case.toml", text).unwrap_err();
+        let mut shown = String::new();
+        GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
+            .with_width(100)
+            .render_report(&mut shown, &error)
+            .unwrap();
+        shown
+    }
+
+    #[test]
+    fn a_short_file_is_filled_with_defaults() {
+        let scenario = parse("case", "case.toml", GOOD).unwrap();
+        assert_eq!(scenario.topology.command_services, 2);
+        assert_eq!(scenario.workload.duration_ms, scenario.phases.arrivals_end_ms());
+        assert_eq!(scenario.faults.len(), 1);
+    }
+
+    #[test]
+    fn bad_files_are_explained_with_a_place() {
+        let cases = [
+            ("unknown_key", GOOD.replace("count", "cuont")),
+            ("unknown_kind", GOOD.replace("lost-answer", "lost-mind")),
+            ("wrong_type", GOOD.replace("[1, 3]", "\"many\"")),
+            ("unknown_host", format!("{GOOD}hosts = [\"orders-9\"]\n")),
+            ("backwards_range", GOOD.replace("[1, 3]", "[3, 1]")),
+            ("syntax", GOOD.replace("kind = ", "kind ")),
+            ("no_chaos", format!("{GOOD}\n[phases]\nchaos_ms = 0\n")),
+            ("bad_phase", format!("{GOOD}\n[[objectives]]\nlatency = \"command\"\nphase = \"storm\"\npercentile = 99.0\nlimit_ms = 1.0\n")),
+        ];
+        for (name, text) in cases {
+            insta::assert_snapshot!(name, rendered(&text));
+        }
+    }
+}

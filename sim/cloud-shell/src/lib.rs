@@ -1,0 +1,2 @@
+//! Sockets around the sans-I/O cloud: any Platform's listener, and in process.
+#![forbid(unsafe_code)]
