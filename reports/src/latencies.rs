@@ -15,6 +15,9 @@ pub const LONGEST_US: u64 = 3_600_000_000;
 /// Two numbers closer than this factor may share a bucket.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
+/// The smallest range that a histogram with three digits has.
+const NARROWEST_RANGE_US: u64 = 2_047;
+
 /// A histogram of latencies. Recording and merging commute: the same latencies give the same histogram in any order.
 #[derive(Clone)]
 pub struct Latencies {
@@ -36,7 +39,8 @@ impl Latencies {
         Self { histogram: Histogram::new(SIGNIFICANT_DIGITS).expect("three digits are within what histograms allow") }
     }
 
-    /// Records one latency. Those below 1 µs count as 1 µs, those over an hour as one hour.
+    /// Records one latency; zero is allowed, as the share of a part that took no time. Those over an hour count as one
+    /// hour.
     pub fn record_us(&mut self, latency_us: u64) {
         self.record_many_us(latency_us, 1);
     }
@@ -44,7 +48,7 @@ impl Latencies {
     /// Records the same latency `count` times.
     pub fn record_many_us(&mut self, latency_us: u64, count: u64) {
         self.histogram
-            .record_n(latency_us.clamp(1, LONGEST_US), count)
+            .record_n(latency_us.min(LONGEST_US), count)
             .expect("a growing histogram holds an hour of microseconds");
     }
 
@@ -118,9 +122,15 @@ impl Latencies {
 
     /// The form for files: V2 with DEFLATE, in base64, as all HdrHistogram tools read it.
     pub fn encode(&self) -> EncodedLatencies {
+        // The file names the histogram's range. A grown one's range depends on the order of growth, so it is rewritten
+        // to the one range that fits: equal histograms must make equal files.
+        let highest_us = self.histogram.max().clamp(NARROWEST_RANGE_US, 2 * LONGEST_US);
+        let mut fitted: Histogram<u64> = Histogram::new_with_max(highest_us, SIGNIFICANT_DIGITS)
+            .expect("an hour at three digits is within what histograms allow");
+        fitted.add(&self.histogram).expect("the range was chosen to hold the maximum");
         let mut bytes = Vec::new();
         V2DeflateSerializer::new()
-            .serialize(&self.histogram, &mut bytes)
+            .serialize(&fitted, &mut bytes)
             .expect("writing to memory fails only when memory does");
         EncodedLatencies(BASE64_STANDARD.encode(bytes))
     }

@@ -4,10 +4,18 @@
 //! computed from it.
 #![forbid(unsafe_code)]
 
+mod aggregate;
+mod format;
 mod json;
 mod latencies;
 mod model;
+mod series;
+mod summary;
+mod terminal;
 
+pub use aggregate::{
+    CheckSummary, FaultSummary, GoalSummary, ScenarioSummary, ShareSummary, Tally, objective_verdict, seeds_in_words,
+};
 pub use json::{ReadError, WriteError};
 pub use latencies::{CurvePoint, EncodedLatencies, HistogramError, LONGEST_US, Latencies};
 pub use model::{
@@ -15,3 +23,5 @@ pub use model::{
     LatencyModelRow, LatencyShares, ObjectiveRecord, Phase, PhaseHistogram, Point, PointOutcome, RunRecord,
     ScenarioRecord, Series, Tier, TrialRecord, Verdict, replay_command,
 };
+pub use summary::{INCONCLUSIVE_SHARE_LIMIT, LatencySummary, Outcome, Summary};
+pub use terminal::TerminalOptions;

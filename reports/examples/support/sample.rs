@@ -1,0 +1,319 @@
+//! A made-up run of believable size and shape, the same on every call: for looking at the faces and for testing them.
+//! No simulator is behind it; the numbers come from a small generator.
+
+use std::collections::BTreeMap;
+
+use nexus_reports::{
+    Assumption, Capability, CheckRecord, Contract, Determinism, EncodedLatencies, FaultRecord, GoalRecord, Latencies,
+    LatencyModelRow, LatencyShares, ObjectiveRecord, Phase, PhaseHistogram, Point, PointOutcome, RunRecord,
+    ScenarioRecord, Series, Tier, TrialRecord, Verdict,
+};
+
+/// Phases as (name, from, until), in milliseconds.
+const PHASES: [(&str, u64, u64); 4] =
+    [("nominal", 0, 20_000), ("chaos", 20_000, 50_000), ("heal", 50_000, 60_000), ("drain", 60_000, 66_000)];
+
+/// Kind, address, contract, from and until in milliseconds, milliseconds added to an operation under it.
+type PlannedFault = (&'static str, &'static str, Contract, u64, u64, u64);
+
+const NO_FAULTS: [PlannedFault; 0] = [];
+const WRITE_FAULTS: [PlannedFault; 4] = [
+    ("throttle", "dynamodb TransactWriteItems, every 3rd", Contract::Masked, 22_000, 27_000, 180),
+    ("lost answer", "dynamodb TransactWriteItems, key order#17, 2nd match", Contract::Masked, 30_000, 31_000, 1_100),
+    ("latency spike", "dynamodb, all operations", Contract::Detected, 36_000, 43_000, 420),
+    ("reset", "command-service to dynamodb, every 5th connection", Contract::Masked, 40_000, 46_000, 240),
+];
+const NETWORK_FAULTS: [PlannedFault; 3] = [
+    ("one-way partition", "command-service to dynamodb", Contract::Detected, 21_000, 29_000, 2_400),
+    ("crash and restart", "command-service, with lost memory", Contract::Detected, 33_000, 35_500, 1_700),
+    ("slow host", "command-service, service times ×8", Contract::Masked, 38_000, 48_000, 90),
+];
+const CLOCK_FAULTS: [PlannedFault; 2] = [
+    ("clock leap", "command-service, −90 s", Contract::Masked, 25_000, 25_000, 0),
+    ("stale read", "dynamodb Query, stream order#*", Contract::Masked, 28_000, 45_000, 6),
+];
+
+struct Plan {
+    name: &'static str,
+    tier: Tier,
+    description: &'static str,
+    seeds: u64,
+    faults: &'static [PlannedFault],
+}
+
+const PLANS: [Plan; 4] = [
+    Plan {
+        name: "steady",
+        tier: Tier::Smoke,
+        description: "Orders at an even rate, nothing goes wrong: what the system costs by itself.",
+        seeds: 8,
+        faults: &NO_FAULTS,
+    },
+    Plan {
+        name: "flaky-writes",
+        tier: Tier::Fast,
+        description: "DynamoDB throttles, loses answers and slows down while customers pay.",
+        seeds: 8,
+        faults: &WRITE_FAULTS,
+    },
+    Plan {
+        name: "partitioned-service",
+        tier: Tier::Fast,
+        description: "The command service loses one direction of its network, then its memory.",
+        seeds: 8,
+        faults: &NETWORK_FAULTS,
+    },
+    Plan {
+        name: "clock-leaps",
+        tier: Tier::Slow,
+        description: "Wall clocks leap while snapshots are read <stale> & late.",
+        seeds: 4,
+        faults: &CLOCK_FAULTS,
+    },
+];
+
+/// The made-up run.
+pub fn record() -> RunRecord {
+    let mut record = RunRecord::new("4f1c2d9", "turmoil", "sim");
+    record.started_unix_ms = 1_795_000_000_000;
+    record.wall_s = 41.7;
+    record.seeds = (1..=8).collect();
+    record.scenarios = PLANS.iter().map(scenario).collect();
+    record.determinism = Determinism { checked: 3, diverged: 0 };
+    record.latency_model = latency_model();
+    record.assumptions = assumptions();
+    record.capabilities = capabilities();
+    record
+}
+
+fn scenario(plan: &Plan) -> ScenarioRecord {
+    let mut scenario = ScenarioRecord {
+        name: plan.name.to_owned(),
+        tier: plan.tier,
+        description: plan.description.to_owned(),
+        trials: (1..=plan.seeds).map(|seed| trial(plan, seed)).collect(),
+        objectives: vec![
+            ObjectiveRecord::unjudged("command", "nominal", 99.0, 50.0),
+            ObjectiveRecord::unjudged("command", "chaos", 99.0, 3_000.0),
+        ],
+    };
+    scenario.judge_objectives();
+    scenario
+}
+
+/// What one operation of a customer came to.
+struct Operation {
+    start_us: u64,
+    modelled_us: u64,
+    injected_us: u64,
+    own_us: u64,
+    outcome: PointOutcome,
+}
+
+impl Operation {
+    fn latency_us(&self) -> u64 {
+        self.modelled_us + self.injected_us + self.own_us
+    }
+}
+
+fn trial(plan: &Plan, seed: u64) -> TrialRecord {
+    let mut dice = Dice(seed ^ plan.name.bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(131) + u64::from(byte)));
+    let mut trial = TrialRecord::new(seed, Verdict::Held, format!("{:016x}{:016x}", dice.roll(), dice.roll()));
+    let commands = operations(plan, &mut dice, 66_000_000, 22_000);
+    let reads = operations(&Plan { faults: &NO_FAULTS, ..*plan }, &mut dice, 66_000_000, 30_000);
+    trial.aws_calls = commands.len() as u64 * 3 + reads.len() as u64;
+    trial.latency = BTreeMap::from([
+        ("command".to_owned(), histograms(&commands, Operation::latency_us)),
+        ("read".to_owned(), histograms(&reads, Operation::latency_us)),
+        ("aws:TransactWriteItems".to_owned(), histograms(&commands, |command| command.modelled_us + command.injected_us)),
+    ]);
+    trial.shares = shares(&commands);
+    let point = |operation: &Operation| Point {
+        start_us: operation.start_us,
+        latency_us: operation.latency_us(),
+        outcome: operation.outcome,
+    };
+    trial.series = vec![
+        Series::sampled("command", commands.iter().map(point).collect(), 1_200),
+        Series::sampled("read", reads.iter().map(point).collect(), 600),
+    ];
+    trial.phases =
+        PHASES.map(|(name, from_ms, until_ms)| Phase { name: name.to_owned(), from_ms, until_ms }).to_vec();
+    trial.faults = faults(plan, seed, &mut dice);
+    trial.checks = checks(commands.len() as u64);
+    trial.goals = vec![
+        goal("own write recognised after an unknown outcome", plan.name == "flaky-writes" && seed % 2 == 0),
+        goal("two writers met on one stream", seed % 3 == 0),
+        goal("token window passed during a retry", false),
+    ];
+    trial.simulated_s = 66.0;
+    trial.wall_s = 0.9 + (dice.roll() % 400) as f64 / 1_000.0;
+    trial.peak_memory_bytes = Some(48_000_000 + dice.roll() % 9_000_000);
+    spoil(plan, seed, &mut trial);
+    trial
+}
+
+/// Makes one trial break and one inconclusive, so that both are seen.
+fn spoil(plan: &Plan, seed: u64, trial: &mut TrialRecord) {
+    if (plan.name, seed) == ("flaky-writes", 5) {
+        trial.verdict = Verdict::Broken;
+        trial.reason = "idempotency key: key k-000417 was answered twice with different versions".to_owned();
+        trial.bug_file = Some("target/nexus/bug-flaky-writes-5.json".to_owned());
+        trial.checks[2].outcome = Verdict::Broken;
+        trial.checks[2].message = "key k-000417: first answer version 3, second answer version 4 <other payload>".to_owned();
+    }
+    if (plan.name, seed) == ("partitioned-service", 7) {
+        trial.verdict = Verdict::Inconclusive;
+        trial.reason = "fault f2 (crash and restart) was planned and never fired".to_owned();
+    }
+}
+
+/// Open-loop operations, one each `gap_us`.
+fn operations(plan: &Plan, dice: &mut Dice, until_us: u64, gap_us: u64) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    let mut start_us = gap_us;
+    while start_us < until_us {
+        let start_ms = start_us / 1_000;
+        let under = plan.faults.iter().find(|fault| fault.3 <= start_ms && start_ms < fault.4);
+        let struck = under.filter(|_| dice.roll() % 3 == 0);
+        let injected_us = struck.map_or(0, |fault| fault.5 * 1_000 * (40 + dice.roll() % 100) / 100);
+        let outcome = match (struck.map(|fault| fault.0), dice.roll() % 12) {
+            (Some("throttle"), 0..3) => PointOutcome::Throttled,
+            (Some("lost answer" | "one-way partition"), 0..4) => PointOutcome::Unknown,
+            (_, 11) if dice.roll() % 6 == 0 => PointOutcome::Refused,
+            (_, 10) if dice.roll() % 9 == 0 => PointOutcome::Conflicted,
+            _ => PointOutcome::Ok,
+        };
+        let own_us = 350 + dice.tail(180) + if injected_us > 0 { 9_000 + dice.tail(6_000) } else { 0 };
+        operations.push(Operation { start_us, modelled_us: 3_400 + dice.tail(1_500), injected_us, own_us, outcome });
+        start_us += gap_us / 2 + dice.roll() % gap_us;
+    }
+    operations
+}
+
+fn histograms(operations: &[Operation], latency_us: impl Fn(&Operation) -> u64) -> Vec<PhaseHistogram> {
+    let of_phase = |(phase, from_ms, until_ms): (&str, u64, u64)| PhaseHistogram {
+        phase: phase.to_owned(),
+        histogram: pooled(operations, from_ms, until_ms, &latency_us),
+    };
+    PHASES.map(of_phase).to_vec()
+}
+
+fn shares(operations: &[Operation]) -> Vec<LatencyShares> {
+    let of_phase = |(phase, from_ms, until_ms): (&str, u64, u64)| LatencyShares {
+        latency: "command".to_owned(),
+        phase: phase.to_owned(),
+        modelled: pooled(operations, from_ms, until_ms, &|operation| operation.modelled_us),
+        injected: pooled(operations, from_ms, until_ms, &|operation| operation.injected_us),
+        own: pooled(operations, from_ms, until_ms, &|operation| operation.own_us),
+    };
+    PHASES.map(of_phase).to_vec()
+}
+
+fn pooled(
+    operations: &[Operation],
+    from_ms: u64,
+    until_ms: u64,
+    latency_us: &dyn Fn(&Operation) -> u64,
+) -> EncodedLatencies {
+    let within = |operation: &&Operation| (from_ms..until_ms).contains(&(operation.start_us / 1_000));
+    operations.iter().filter(within).map(latency_us).collect::<Latencies>().encode()
+}
+
+fn faults(plan: &Plan, seed: u64, dice: &mut Dice) -> Vec<FaultRecord> {
+    let record = |(index, fault): (usize, &PlannedFault)| {
+        let silent = plan.name == "partitioned-service" && seed == 7 && index == 1;
+        let fired = if silent { 0 } else { 1 + dice.roll() % 40 };
+        FaultRecord {
+            id: format!("f{}", index + 1),
+            kind: fault.0.to_owned(),
+            address: fault.1.to_owned(),
+            contract: fault.2,
+            planned_from_ms: fault.3,
+            planned_until_ms: fault.4,
+            fired,
+            first_fired_ms: (fired > 0).then(|| fault.3 + dice.roll() % 400),
+        }
+    };
+    plan.faults.iter().enumerate().map(record).collect()
+}
+
+fn checks(commands: u64) -> Vec<CheckRecord> {
+    let check = |name: &str, examined: u64| CheckRecord {
+        name: name.to_owned(),
+        outcome: Verdict::Held,
+        examined,
+        message: String::new(),
+    };
+    vec![
+        check("immutability", commands * 2),
+        check("gap-free versions", commands),
+        check("idempotency key", commands / 4),
+        check("durability", commands),
+        check("linearizability per aggregate", commands / 9),
+        check("no refused operation reached storage", commands / 30),
+        check("events appear in the stream", 0),
+    ]
+}
+
+fn goal(name: &str, reached: bool) -> GoalRecord {
+    GoalRecord { name: name.to_owned(), reached }
+}
+
+fn latency_model() -> Vec<LatencyModelRow> {
+    let row = |operation: &str, p50_ms: f64, p90_ms: f64, p99_ms: f64, source: &str| LatencyModelRow {
+        operation: operation.to_owned(),
+        p50_ms,
+        p90_ms,
+        p99_ms,
+        source: source.to_owned(),
+    };
+    vec![
+        row("GetItem", 2.5, 4.0, 9.0, "published measurements, same region"),
+        row("Query", 3.1, 5.2, 12.0, "published measurements, same region"),
+        row("TransactWriteItems", 4.4, 8.0, 21.0, "about twice a PutItem, as its two phases suggest"),
+    ]
+}
+
+fn assumptions() -> Vec<Assumption> {
+    let assumption = |name: &str, value: &str, used: u64| Assumption { name: name.to_owned(), value: value.to_owned(), used };
+    vec![
+        assumption("transaction token window", "10 min from the first call", 12),
+        assumption("throttled transactions use capacity", "yes", 5),
+        assumption("stream record order within a shard after a split", "parents first", 0),
+    ]
+}
+
+fn capabilities() -> Vec<Capability> {
+    let kinds = WRITE_FAULTS.iter().chain(&NETWORK_FAULTS).chain(&CLOCK_FAULTS).map(|fault| fault.0);
+    let of_kind = |kind: &str| {
+        let whole = |engine: &str, note: &str| Capability {
+            fault_kind: kind.to_owned(),
+            engine: engine.to_owned(),
+            supported: note.is_empty(),
+            note: note.to_owned(),
+        };
+        let note = if kind == "reset" { "its connector has no sockets" } else { "" };
+        [whole("turmoil", ""), whole("madsim", note)]
+    };
+    kinds.flat_map(of_kind).collect()
+}
+
+/// splitmix64: small, and the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Mostly around `scale`, seldom many times as much.
+    fn tail(&mut self, scale: u64) -> u64 {
+        let rarity = (self.roll() % 1_000_000 + 1) as f64 / 1_000_000.0;
+        (scale as f64 * rarity.powf(-0.45)) as u64
+    }
+}

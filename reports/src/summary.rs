@@ -1,0 +1,159 @@
+//! The whole run in one small JSON object, for scripts and CI.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::{
+    aggregate::{ScenarioSummary, Tally, faults_over, latency_over},
+    json::WriteError,
+    latencies::Latencies,
+    model::{Determinism, RunRecord, Verdict, round_to_six_decimals},
+};
+
+/// A run with a greater share of inconclusive trials has not shown enough to say that it held.
+pub const INCONCLUSIVE_SHARE_LIMIT: f64 = 0.10;
+
+/// What a run came to, with the exit code that stands for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Held,
+    Broken,
+    /// A trial run again gave another trace hash. It outranks a broken check, since no verdict of such a run can be replayed.
+    Diverged,
+    /// No trial at all, too great a share of inconclusive ones, or an objective that nothing measured.
+    Inconclusive,
+}
+
+impl Outcome {
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Outcome::Held => 0,
+            Outcome::Broken => 1,
+            Outcome::Diverged => 3,
+            Outcome::Inconclusive => 4,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Held => "held",
+            Outcome::Broken => "broken",
+            Outcome::Diverged => "diverged",
+            Outcome::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// The run in short. Its fields and their names are what `--json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    pub trials: u64,
+    pub passed: u64,
+    pub failed: u64,
+    pub inconclusive: u64,
+    pub determinism: Determinism,
+    /// How often each kind of fault fired; a kind that was planned and never fired is there with 0.
+    pub faults_fired: BTreeMap<String, u64>,
+    pub latency: BTreeMap<String, LatencySummary>,
+    pub aws_calls: u64,
+    pub simulated_s: f64,
+    /// Of the run, not the sum over its trials, which overlap.
+    pub wall_s: f64,
+    pub bugs: Vec<String>,
+}
+
+/// A latency over all scenarios, phases and trials. All `null` if nothing was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LatencySummary {
+    pub count: u64,
+    pub p50_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+    pub p999_ms: Option<f64>,
+    pub max_ms: Option<f64>,
+}
+
+impl From<&Latencies> for LatencySummary {
+    fn from(latencies: &Latencies) -> Self {
+        Self {
+            count: latencies.count(),
+            p50_ms: latencies.p50_ms(),
+            p99_ms: latencies.p99_ms(),
+            p999_ms: latencies.p999_ms(),
+            max_ms: latencies.max_ms(),
+        }
+    }
+}
+
+impl RunRecord {
+    /// Each scenario's trials, added up and pooled.
+    pub fn summaries(&self) -> Vec<ScenarioSummary> {
+        self.scenarios.iter().map(|scenario| scenario.summary()).collect()
+    }
+
+    /// The run in short.
+    pub fn summary(&self) -> Summary {
+        self.summary_of(&self.summaries())
+    }
+
+    /// The run in short as one line of JSON.
+    pub fn summary_json(&self) -> Result<String, WriteError> {
+        serde_json::to_string(&self.summary())
+            .map_err(|error| WriteError::NotRepresentable { reason: error.to_string() })
+    }
+
+    /// What the run came to.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome_of(&self.summaries())
+    }
+
+    /// Every bug file that the run names, without repetition, in order.
+    pub fn bug_files(&self) -> Vec<String> {
+        let of_trials = self.scenarios.iter().flat_map(|scenario| &scenario.trials).filter_map(|trial| trial.bug_file.clone());
+        of_trials.chain(self.bugs.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    pub(crate) fn summary_of(&self, scenarios: &[ScenarioSummary]) -> Summary {
+        let tally = tally_over(scenarios);
+        let mut faults_fired: BTreeMap<String, u64> = BTreeMap::new();
+        for fault in faults_over(scenarios) {
+            *faults_fired.entry(fault.kind).or_default() += fault.firings;
+        }
+        Summary {
+            trials: tally.total(),
+            passed: tally.held,
+            failed: tally.broken,
+            inconclusive: tally.inconclusive,
+            determinism: self.determinism,
+            faults_fired,
+            latency: latency_over(scenarios).iter().map(|(name, latencies)| (name.clone(), latencies.into())).collect(),
+            aws_calls: scenarios.iter().map(|scenario| scenario.aws_calls).sum(),
+            simulated_s: round_to_six_decimals(scenarios.iter().map(|scenario| scenario.simulated_s).sum()),
+            wall_s: round_to_six_decimals(self.wall_s),
+            bugs: self.bug_files(),
+        }
+    }
+
+    pub(crate) fn outcome_of(&self, scenarios: &[ScenarioSummary]) -> Outcome {
+        let tally = tally_over(scenarios);
+        let objectives = || scenarios.iter().flat_map(|scenario| &scenario.objectives).map(crate::aggregate::objective_verdict);
+        let too_many_inconclusive = tally.inconclusive as f64 > INCONCLUSIVE_SHARE_LIMIT * tally.total() as f64;
+        if self.determinism.diverged > 0 {
+            Outcome::Diverged
+        } else if tally.broken > 0 || objectives().any(|verdict| verdict == Verdict::Broken) {
+            Outcome::Broken
+        } else if tally.total() == 0 || too_many_inconclusive || objectives().any(|verdict| verdict == Verdict::Inconclusive) {
+            Outcome::Inconclusive
+        } else {
+            Outcome::Held
+        }
+    }
+}
+
+pub(crate) fn tally_over(scenarios: &[ScenarioSummary]) -> Tally {
+    let mut tally = Tally::default();
+    for scenario in scenarios {
+        tally.add(scenario.trials);
+    }
+    tally
+}
