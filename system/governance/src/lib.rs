@@ -1,2 +1,17 @@
 //! Schema validation and policy enforcement on the write path.
+//!
+//! Before an event is appended, [`PolicyEnforcer`] asks whether this role may do this at all, and
+//! [`SchemaValidator`] whether the payload has the shape that its schema version promises. Both are compiled
+//! once and then only read: they need no lock, and the same input always gives the same answer.
 #![forbid(unsafe_code)]
+
+mod canonical;
+mod policy;
+mod schema;
+
+pub use canonical::canonical_json;
+pub use policy::{
+    Decision, DecisionRecord, Denial, InvalidPolicyBundle, PolicyBundle, PolicyEnforcer, PolicyInput, PolicyModule,
+    PolicyPosition, PolicyTestOutcome, bundled_policies, bundled_policy_tests, run_policy_tests,
+};
+pub use schema::{InvalidSchema, SchemaRejection, SchemaValidator, Violation};
