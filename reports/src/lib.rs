@@ -11,6 +11,7 @@ mod latencies;
 mod model;
 mod series;
 mod summary;
+mod tables;
 mod terminal;
 
 pub use aggregate::{
