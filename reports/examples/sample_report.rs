@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let html = folder.join("report.html");
     std::fs::write(folder.join("record.json"), record.to_json()?)?;
     std::fs::write(folder.join("summary.json"), record.summary_json()?)?;
+    std::fs::write(&html, record.html()?)?;
     let html = html.display().to_string();
     print!("{}", record.terminal(&TerminalOptions { colour: false, width: 120, html: Some(&html) }));
     Ok(())

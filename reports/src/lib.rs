@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod format;
+mod html;
 mod json;
 mod latencies;
 mod model;
@@ -17,6 +18,7 @@ mod terminal;
 pub use aggregate::{
     CheckSummary, FaultSummary, GoalSummary, ScenarioSummary, ShareSummary, Tally, objective_verdict, seeds_in_words,
 };
+pub use html::HtmlError;
 pub use json::{ReadError, WriteError};
 pub use latencies::{CurvePoint, EncodedLatencies, HistogramError, LONGEST_US, Latencies};
 pub use model::{

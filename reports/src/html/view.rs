@@ -1,0 +1,314 @@
+//! What the page's template prints, already in words.
+
+use crate::{
+    aggregate::{ScenarioSummary, ShareSummary, seeds_in_words},
+    format,
+    html::charts::DRAWN_TRIALS,
+    model::{RunRecord, ScenarioRecord, TrialRecord, Verdict},
+    series::interest,
+    summary::{Outcome, Summary},
+    tables::{self, Cell, Table, Tone, headline_latency, tally_in_words},
+    terminal::trials_not_held,
+};
+
+/// Trials listed per scenario; a run of hundreds of seeds would make a page too long to scroll.
+const LISTED_TRIALS: usize = 60;
+
+/// Trials that did not hold, listed in full.
+const LISTED_FAILURES: usize = 50;
+
+pub(super) struct View {
+    pub(super) title: String,
+    pub(super) outcome: &'static str,
+    pub(super) outcome_tone: &'static str,
+    pub(super) verdict: String,
+    pub(super) facts: Vec<(&'static str, String)>,
+    pub(super) started_unix_ms: u64,
+    pub(super) tiles: Vec<Tile>,
+    pub(super) failures: Vec<Failure>,
+    pub(super) failures_left_out: usize,
+    pub(super) scenarios: Table,
+    pub(super) scenario_details: Vec<ScenarioDetails>,
+    pub(super) headline: String,
+    pub(super) drawn_trials: usize,
+    pub(super) shares: Vec<ShareBar>,
+    pub(super) sections: Vec<Section>,
+}
+
+/// One number that sums up the run.
+pub(super) struct Tile {
+    pub(super) label: &'static str,
+    pub(super) value: String,
+    pub(super) note: String,
+    pub(super) tone: &'static str,
+}
+
+/// A trial that did not hold.
+pub(super) struct Failure {
+    pub(super) scenario: String,
+    pub(super) seed: u64,
+    pub(super) verdict: Cell,
+    pub(super) reason: String,
+    pub(super) checks: Vec<(String, String)>,
+    pub(super) trace_hash: String,
+    pub(super) bug_file: Option<String>,
+    pub(super) replay_command: Option<String>,
+}
+
+/// What a scenario's row unfolds.
+pub(super) struct ScenarioDetails {
+    pub(super) row: Vec<Cell>,
+    pub(super) tier: &'static str,
+    pub(super) description: String,
+    pub(super) trials: Table,
+    pub(super) trials_left_out: usize,
+}
+
+/// The mean of a latency, cut into parts.
+pub(super) struct ShareBar {
+    pub(super) scenario: String,
+    pub(super) latency: String,
+    pub(super) mean: String,
+    pub(super) parts: Vec<SharePart>,
+}
+
+pub(super) struct SharePart {
+    pub(super) name: &'static str,
+    pub(super) class: &'static str,
+    pub(super) mean: String,
+    pub(super) percent: String,
+}
+
+/// A table with its heading and what one must know to read it.
+pub(super) struct Section {
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    pub(super) note: &'static str,
+    pub(super) table: Table,
+}
+
+impl View {
+    pub(super) fn new(record: &RunRecord, summaries: &[ScenarioSummary]) -> Self {
+        let summary = record.summary_of(summaries);
+        let outcome = record.outcome_of(summaries);
+        let scenarios = tables::scenarios(record, summaries);
+        let details = record.scenarios.iter().zip(&scenarios.rows).map(|(scenario, row)| details(scenario, row.clone()));
+        let failures = trials_not_held(record);
+        Self {
+            title: format!("Nexus report: {} at {}", outcome.as_str(), record.revision),
+            outcome: outcome.as_str(),
+            outcome_tone: tone(outcome).as_str(),
+            verdict: verdict_in_words(record, summaries, outcome),
+            facts: facts(record),
+            started_unix_ms: record.started_unix_ms,
+            tiles: tiles(record, summaries, &summary),
+            failures: failures.iter().take(LISTED_FAILURES).map(|(scenario, trial)| failure(scenario, trial)).collect(),
+            failures_left_out: failures.len().saturating_sub(LISTED_FAILURES),
+            scenario_details: details.collect(),
+            headline: headline_latency(summaries).unwrap_or("–").to_owned(),
+            scenarios,
+            drawn_trials: DRAWN_TRIALS,
+            shares: summaries
+                .iter()
+                .flat_map(|summary| summary.shares.iter().map(|shares| share_bar(&summary.name, shares)))
+                .collect(),
+            sections: sections(record, summaries),
+        }
+    }
+}
+
+fn tone(outcome: Outcome) -> Tone {
+    match outcome {
+        Outcome::Held => Tone::Good,
+        Outcome::Broken | Outcome::Diverged => Tone::Bad,
+        Outcome::Inconclusive => Tone::Doubtful,
+    }
+}
+
+fn verdict_in_words(record: &RunRecord, summaries: &[ScenarioSummary], outcome: Outcome) -> String {
+    let missed = summaries
+        .iter()
+        .flat_map(|summary| &summary.objectives)
+        .filter(|objective| crate::aggregate::objective_verdict(objective) == Verdict::Broken)
+        .count() as u64;
+    let mut words = tally_in_words(crate::summary::tally_over(summaries));
+    if missed > 0 {
+        words.push_str(&format!("; {} missed", format::plural(missed, "objective")));
+    }
+    if outcome == Outcome::Diverged {
+        words.push_str(&format!("; {} diverged when run again", format::plural(record.determinism.diverged, "trial")));
+    }
+    words
+}
+
+fn facts(record: &RunRecord) -> Vec<(&'static str, String)> {
+    vec![
+        ("Revision", record.revision.clone()),
+        ("Engine", record.engine.clone()),
+        ("Profile", record.profile.clone()),
+        ("Seeds", seeds_in_words(record.seeds.iter().copied(), 4)),
+    ]
+}
+
+fn tiles(record: &RunRecord, summaries: &[ScenarioSummary], summary: &Summary) -> Vec<Tile> {
+    let tile = |label, value: String, note: String, tone: Tone| Tile { label, value, note, tone: tone.as_str() };
+    let held_tone = match (summary.failed, summary.inconclusive) {
+        (0, 0) => Tone::Good,
+        (0, _) => Tone::Doubtful,
+        _ => Tone::Bad,
+    };
+    let determinism = record.determinism;
+    let determinism_tone = if determinism.diverged > 0 { Tone::Bad } else { Tone::Plain };
+    let not_fired: u64 = summaries.iter().flat_map(|it| &it.faults).map(|fault| fault.not_fired()).sum();
+    let firings: u64 = summary.faults_fired.values().sum();
+    let speed = if record.wall_s > 0.0 { summary.simulated_s / record.wall_s } else { 0.0 };
+    let mut tiles = vec![
+        tile(
+            "Trials held",
+            format!("{} / {}", format::count(summary.passed), format::count(summary.trials)),
+            format!("{} broken, {} inconclusive", summary.failed, summary.inconclusive),
+            held_tone,
+        ),
+        tile(
+            "Run again, same trace",
+            format!("{} / {}", format::count(determinism.checked - determinism.diverged.min(determinism.checked)), format::count(determinism.checked)),
+            if determinism.checked == 0 { "determinism not checked".into() } else { format!("{} diverged", determinism.diverged) },
+            determinism_tone,
+        ),
+        tile("Faults fired", format::count(firings), format!("{} planned and never fired", not_fired), Tone::Plain),
+    ];
+    if let Some((name, latency)) = headline_latency(summaries).and_then(|name| summary.latency.get_key_value(name)) {
+        let note = format!("p50 {} ms, p99.9 {} ms", format::milliseconds(latency.p50_ms), format::milliseconds(latency.p999_ms));
+        let value = format!("{} ms", format::milliseconds(latency.p99_ms));
+        tiles.push(tile("p99 of all scenarios", value, format!("{name}: {note}"), Tone::Plain));
+    }
+    tiles.push(tile("AWS calls", format::count(summary.aws_calls), "answered by the simulated AWS".into(), Tone::Plain));
+    tiles.push(tile(
+        "Simulated time",
+        format::seconds(summary.simulated_s),
+        format!("in {} of wall time, {}× as fast", format::seconds(record.wall_s), format::count(speed.round() as u64)),
+        Tone::Plain,
+    ));
+    tiles
+}
+
+fn failure(scenario: &ScenarioRecord, trial: &TrialRecord) -> Failure {
+    let broken = trial.checks.iter().filter(|check| check.outcome != Verdict::Held);
+    Failure {
+        scenario: scenario.name.clone(),
+        seed: trial.seed,
+        verdict: tables::toned(trial.verdict.as_str(), trial.verdict),
+        reason: trial.reason.clone(),
+        checks: broken.map(|check| (check.name.clone(), check.message.clone())).collect(),
+        trace_hash: trial.trace_hash.clone(),
+        bug_file: trial.bug_file.clone(),
+        replay_command: trial.replay_command(),
+    }
+}
+
+fn details(scenario: &ScenarioRecord, row: Vec<Cell>) -> ScenarioDetails {
+    let mut trials: Vec<&TrialRecord> = scenario.trials.iter().collect();
+    trials.sort_by_key(|trial| interest(trial.verdict, trial.seed));
+    let mut table = Table::new([
+        tables::text("seed"),
+        tables::text("verdict"),
+        tables::number("faults fired"),
+        tables::number("planned"),
+        tables::number("AWS calls"),
+        tables::number("simulated"),
+        tables::number("wall"),
+        tables::number("peak memory"),
+        tables::text("trace hash"),
+    ]);
+    table.rows = trials.iter().take(LISTED_TRIALS).map(|trial| trial_row(trial)).collect();
+    ScenarioDetails {
+        row,
+        tier: scenario.tier.as_str(),
+        description: scenario.description.clone(),
+        trials: table,
+        trials_left_out: trials.len().saturating_sub(LISTED_TRIALS),
+    }
+}
+
+fn trial_row(trial: &TrialRecord) -> Vec<Cell> {
+    let fired = trial.faults.iter().filter(|fault| fault.fired > 0).count() as u64;
+    let words = [
+        format::count(fired),
+        format::count(trial.faults.len() as u64),
+        format::count(trial.aws_calls),
+        format::seconds(trial.simulated_s),
+        format::seconds(trial.wall_s),
+        trial.peak_memory_bytes.map_or("–".to_owned(), format::bytes),
+        trial.trace_hash.clone(),
+    ];
+    let mut row = vec![
+        tables::plain(trial.seed.to_string()),
+        tables::toned(trial.verdict.as_str(), trial.verdict),
+    ];
+    row.extend(words.map(tables::plain));
+    row
+}
+
+fn share_bar(scenario: &str, shares: &ShareSummary) -> ShareBar {
+    let means_ms = shares.means_ms();
+    let total_ms: f64 = means_ms.iter().sum();
+    let names = [("modelled AWS", "modelled"), ("injected by faults", "injected"), ("own", "own")];
+    let part = |((name, class), mean_ms): (_, f64)| SharePart {
+        name,
+        class,
+        mean: format!("{} ms", format::milliseconds(Some(mean_ms))),
+        percent: format!("{:.2}", if total_ms > 0.0 { 100.0 * mean_ms / total_ms } else { 0.0 }),
+    };
+    ShareBar {
+        scenario: scenario.to_owned(),
+        latency: shares.latency.clone(),
+        mean: format!("{} ms", format::milliseconds(Some(total_ms))),
+        parts: names.into_iter().zip(means_ms).map(part).collect(),
+    }
+}
+
+fn sections(record: &RunRecord, summaries: &[ScenarioSummary]) -> Vec<Section> {
+    let section = |id, title, note, table| Section { id, title, note, table };
+    let mut sections = vec![
+        section(
+            "objectives",
+            "Objectives",
+            "Each bound is judged on the latencies of all trials pooled, from the intended start.",
+            tables::objectives(summaries),
+        ),
+        section(
+            "checks",
+            "Checks",
+            "A check that examined nothing is vacuous: it has proved nothing.",
+            tables::checks(summaries),
+        ),
+        section(
+            "faults",
+            "Faults",
+            "Masked: no client may notice. Detected: clients may be told, in a typed way. Excused: beyond what the system can \
+             answer for. A trial whose planned fault never fired shows nothing about it.",
+            tables::faults(summaries),
+        ),
+        section("goals", "Rare states", "States that a batch of trials should reach at least once.", tables::goals(summaries)),
+        section(
+            "capabilities",
+            "Faults by engine",
+            "What an engine cannot produce, it has not tested.",
+            tables::capabilities(record),
+        ),
+        section(
+            "model",
+            "Latency model of the simulated AWS",
+            "A model, not a measurement of AWS: the modelled share of every latency above is drawn from it.",
+            tables::latency_model(record),
+        ),
+        section(
+            "assumptions",
+            "Assumptions about AWS",
+            "Where AWS leaves its behaviour open, and how it was played here.",
+            tables::assumptions(record),
+        ),
+    ];
+    sections.retain(|section| !section.table.is_empty());
+    sections
+}
