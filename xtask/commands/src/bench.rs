@@ -33,7 +33,7 @@ impl BenchKind {
         runs the benchmarks. With neither word both run, speed first.",
     after_help = examples(&[
         ("cargo xtask bench bugs", "every planted bug, at most 500 seeds each"),
-        ("cargo xtask bench bugs --only policy-denied-but-written --seeds 50", "one bug, fewer seeds"),
+        ("cargo xtask bench bugs --only NAME --seeds 50", "one bug, fewer seeds"),
         ("cargo xtask bench bugs --json | jq '.bugs[] | select(.caught | not)'", "what escaped"),
         ("cargo xtask bench speed", "calls a second, time and memory of a trial"),
     ])
@@ -62,4 +62,13 @@ pub struct BenchOptions {
     /// Print one JSON object instead of tables
     #[arg(long)]
     pub json: bool,
+}
+
+impl BenchOptions {
+    pub(crate) fn problem(&self) -> Option<String> {
+        // A name belongs to one of the two: the other would know nothing by it.
+        let ambiguous = self.kind.is_none() && !self.only.is_empty();
+        ambiguous
+            .then(|| "--only needs to know of what: write `bench bugs --only …` or `bench speed --only …`".to_owned())
+    }
 }

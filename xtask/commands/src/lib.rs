@@ -26,7 +26,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use bench::{BenchKind, BenchOptions};
 pub use cloud::{CloudOptions, LatencyChoice};
-pub use engine::{Engine, EngineChoice};
+pub use engine::{Engine, EngineChoice, UnknownEngine};
 pub use report::{DiffOptions, MergeOptions, ReportCommand, ShowOptions};
 pub use sim::{ReplayOptions, ShrinkOptions, SimOptions};
 pub use test::{Step, TestOptions};
@@ -124,19 +124,16 @@ pub fn parse_cloud_server(arguments: impl IntoIterator<Item = OsString>) -> Resu
 
 /// What no single value can tell: that values fit together.
 fn check(command: &LabCommand, root: &mut clap::Command) -> Result<(), clap::Error> {
-    let problem = match command {
-        LabCommand::Sim(options) => options.problem(),
-        _ => None,
+    let (name, problem) = match command {
+        LabCommand::Sim(options) => ("sim", options.problem()),
+        LabCommand::Bench(options) => ("bench", options.problem()),
+        LabCommand::Replay(_) | LabCommand::Shrink(_) | LabCommand::Report(_) => return Ok(()),
     };
-    match problem {
-        Some(text) => {
-            root.build();
-            let error = match root.find_subcommand_mut("sim") {
-                Some(sim) => sim.error(clap::error::ErrorKind::ValueValidation, text),
-                None => root.error(clap::error::ErrorKind::ValueValidation, text),
-            };
-            Err(error)
-        }
-        None => Ok(()),
-    }
+    let Some(text) = problem else { return Ok(()) };
+    root.build();
+    let kind = clap::error::ErrorKind::ValueValidation;
+    Err(match root.find_subcommand_mut(name) {
+        Some(subcommand) => subcommand.error(kind, text),
+        None => root.error(kind, text),
+    })
 }

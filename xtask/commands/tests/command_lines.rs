@@ -40,6 +40,7 @@ fn bad_lines_are_usage_errors_that_say_what_is_wrong() {
         ("shrink", "<FILE>"),
         ("bench bug", "possible values: bugs, speed"),
         ("bench bugs --seeds 0", "a count is a whole number from 1"),
+        ("bench --only a", "write `bench bugs --only"),
         ("bench bugs --engine both", "possible values: turmoil, madsim"),
         ("cloud --port 65536", "65536 is not in 0..=65535"),
         ("cloud --port -1", "-1 is not in 0..=65535"),
