@@ -12,13 +12,7 @@ pub enum AppendError {
     #[error(transparent)]
     Conflict(#[from] VersionConflict),
     #[error(transparent)]
-    Contended(#[from] StoreContended),
-    #[error(transparent)]
-    Throttled(#[from] StoreThrottled),
-    #[error(transparent)]
-    Unavailable(#[from] StoreUnavailable),
-    #[error(transparent)]
-    Rejected(#[from] Rejected),
+    NotDone(#[from] NotDone),
     #[error(transparent)]
     Invalid(#[from] InvalidAppend),
     #[error(transparent)]
@@ -31,6 +25,15 @@ pub enum RecordError {
     #[error(transparent)]
     AlreadyAnswered(#[from] AlreadyAnswered),
     #[error(transparent)]
+    NotDone(#[from] NotDone),
+    #[error(transparent)]
+    Unknown(#[from] OutcomeUnknown),
+}
+
+/// Nothing was written, and nothing will be: every attempt failed for good.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotDone {
+    #[error(transparent)]
     Contended(#[from] StoreContended),
     #[error(transparent)]
     Throttled(#[from] StoreThrottled),
@@ -38,8 +41,6 @@ pub enum RecordError {
     Unavailable(#[from] StoreUnavailable),
     #[error(transparent)]
     Rejected(#[from] Rejected),
-    #[error(transparent)]
-    Unknown(#[from] OutcomeUnknown),
 }
 
 /// Why a stream or a record could not be read.

@@ -1,17 +1,18 @@
 //! The event store: load, append, and the answers kept under idempotency keys.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use nexus_ports::{
-    AppendFailure, AppendRefused, AppendTransaction, EventRecord, EventStorage, IdempotencyRecord, Platform,
-    ReadFailure, RecordFailure, RecordedOutcome, StreamName, UnknownOutcome, Version, VersionRange, canonical_json,
+    AppendRefused, AppendTransaction, EventRecord, EventStorage, IdempotencyRecord, NotSent, Platform, ReadFailure,
+    RecordRefused, RecordedOutcome, StreamName, Throttled, UnknownOutcome, Version, VersionRange, WriteFailure,
+    canonical_json,
 };
 use serde_json::Value;
 
 use crate::{
     AlreadyAnswered, AppendError, CommandContext, CommandOrigin, Deadline, EventStoreSettings, InvalidAppend,
-    LoadError, LoadedStream, NewEvent, OutcomeUnknown, RecordError, StoreContended, StoreThrottled, StoreUnavailable,
-    StreamHead,
+    LoadError, LoadedStream, NewEvent, NotDone, OutcomeUnknown, RecordError, StoreContended, StoreThrottled,
+    StoreUnavailable, StreamHead,
     event_hash::event_hash,
     resolve::{Judgement, conflict, judge},
 };
@@ -38,11 +39,12 @@ pub struct Appended {
     pub recognised: bool,
 }
 
-/// A definite failure of the last attempt that is worth another.
-enum Retryable {
-    Contended,
-    Throttled(String),
-    NotSent(String),
+/// How the attempts of one conditional write ended.
+enum WriteEnd<R> {
+    Applied { attempts: u32 },
+    Refused { found: R, attempts: u32 },
+    InDoubt(OutcomeUnknown),
+    NotDone(NotDone),
 }
 
 impl EventStore {
@@ -98,44 +100,19 @@ impl EventStore {
         deadline: Deadline,
     ) -> Result<Appended, AppendError> {
         let transaction = self.transaction(head, command, events, answer)?;
-        let attempts_deadline = deadline.earlier_by(self.settings.settle_reserve);
-        let mut in_doubt: Option<UnknownOutcome> = None;
-        let mut last_definite: Option<AppendError> = None;
-        let mut attempts = 0;
-        while attempts < self.settings.attempts_max {
-            if attempts > 0 {
-                let pause = self.settings.pause(&self.platform, attempts, command.key());
-                self.platform.sleep(pause).await;
-            }
-            let Some(remaining) = attempts_deadline.remaining(&self.platform) else { break };
-            attempts += 1;
-            let failure = match self.platform.timeout(remaining, self.storage.append(&transaction)).await {
-                Ok(Ok(())) => return Ok(appended(transaction, attempts, false)),
-                Ok(Err(failure)) => failure,
-                Err(timed_out) => AppendFailure::Unknown(UnknownOutcome { reason: timed_out.to_string() }),
-            };
-            match failure {
-                AppendFailure::Refused(found) => {
-                    return self.settle_refusal(transaction, found, attempts, deadline).await;
+        let write = self.attempt_write(command.key(), deadline, || self.storage.append(&transaction)).await;
+        match write {
+            WriteEnd::Applied { attempts } => Ok(appended(transaction, attempts, false)),
+            WriteEnd::Refused { found, attempts } => match judge(&transaction, &found) {
+                Judgement::Own => Ok(appended(transaction, attempts, true)),
+                Judgement::Never(error) => Err(error),
+                Judgement::Open => {
+                    let reason = "refused, but what stood in the way could not be seen".to_owned();
+                    self.settle_doubt(transaction, OutcomeUnknown { attempts, reason }, deadline).await
                 }
-                AppendFailure::Unknown(unknown) => in_doubt = Some(unknown),
-                AppendFailure::Rejected(rejected) => {
-                    last_definite = Some(rejected.into());
-                    break;
-                }
-                AppendFailure::Contended(_) => last_definite = Some(exhausted(Retryable::Contended, attempts)),
-                AppendFailure::Throttled(throttled) => {
-                    last_definite = Some(exhausted(Retryable::Throttled(throttled.code), attempts));
-                }
-                AppendFailure::NotSent(not_sent) => {
-                    last_definite = Some(exhausted(Retryable::NotSent(not_sent.reason), attempts));
-                }
-            }
-        }
-        match in_doubt {
-            // A later definite failure says nothing about the earlier attempt that is in doubt.
-            Some(unknown) => self.settle_doubt(transaction, unknown, attempts, deadline).await,
-            None => Err(last_definite.unwrap_or_else(|| exhausted(Retryable::NotSent(NO_TIME_LEFT.into()), attempts))),
+            },
+            WriteEnd::InDoubt(unknown) => self.settle_doubt(transaction, unknown, deadline).await,
+            WriteEnd::NotDone(not_done) => Err(not_done.into()),
         }
     }
 
@@ -161,48 +138,67 @@ impl EventStore {
             event_ids: Vec::new(),
             recorded_at_ms: command.started_at_ms(),
         };
-        let attempts_deadline = deadline.earlier_by(self.settings.settle_reserve);
-        let mut in_doubt: Option<UnknownOutcome> = None;
-        let mut last_definite: Option<RecordError> = None;
-        let mut attempts = 0;
-        while attempts < self.settings.attempts_max {
-            if attempts > 0 {
-                let pause = self.settings.pause(&self.platform, attempts, command.key());
-                self.platform.sleep(pause).await;
+        let write = self.attempt_write(command.key(), deadline, || self.storage.record_answer(&record)).await;
+        let unknown = match write {
+            WriteEnd::Applied { .. } => return Ok(record),
+            WriteEnd::NotDone(not_done) => return Err(not_done.into()),
+            WriteEnd::Refused { found: RecordRefused { record: Some(standing) }, .. } => {
+                return recorded_or_answered(record, standing);
             }
-            let Some(remaining) = attempts_deadline.remaining(&self.platform) else { break };
-            attempts += 1;
-            let failure = match self.platform.timeout(remaining, self.storage.record_answer(&record)).await {
-                Ok(Ok(())) => return Ok(record),
-                Ok(Err(failure)) => failure,
-                Err(timed_out) => RecordFailure::Unknown(UnknownOutcome { reason: timed_out.to_string() }),
-            };
-            match failure {
-                RecordFailure::Refused(found) => match found.record {
-                    Some(standing) => return recorded_or_answered(record, standing),
-                    None => in_doubt = Some(UnknownOutcome { reason: "the key was taken, by an unseen record".into() }),
-                },
-                RecordFailure::Unknown(unknown) => in_doubt = Some(unknown),
-                RecordFailure::Rejected(rejected) => {
-                    last_definite = Some(rejected.into());
-                    break;
-                }
-                RecordFailure::Contended(_) => last_definite = Some(exhausted(Retryable::Contended, attempts)),
-                RecordFailure::Throttled(throttled) => {
-                    last_definite = Some(exhausted(Retryable::Throttled(throttled.code), attempts));
-                }
-                RecordFailure::NotSent(not_sent) => {
-                    last_definite = Some(exhausted(Retryable::NotSent(not_sent.reason), attempts));
-                }
+            WriteEnd::Refused { attempts, .. } => {
+                OutcomeUnknown { attempts, reason: "the key was taken, by a record that could not be seen".to_owned() }
             }
-        }
-        let Some(unknown) = in_doubt else {
-            return Err(last_definite.unwrap_or_else(|| exhausted(Retryable::NotSent(NO_TIME_LEFT.into()), attempts)));
+            WriteEnd::InDoubt(unknown) => unknown,
         };
         match self.answer_of(&record.key, deadline).await {
             Ok(Some(standing)) => recorded_or_answered(record, standing),
-            Ok(None) => Err(OutcomeUnknown { attempts, reason: unknown.reason }.into()),
-            Err(unread) => Err(doubt_unsettled(attempts, &unknown, &unread).into()),
+            Ok(None) => Err(unknown.into()),
+            Err(unread) => Err(doubt_unsettled(unknown, &unread).into()),
+        }
+    }
+
+    /// Attempts a conditional write until it is applied, refused or rejected, the attempts are used up, or time is.
+    async fn attempt_write<R, Write>(&self, key: &str, deadline: Deadline, write: impl Fn() -> Write) -> WriteEnd<R>
+    where
+        R: std::error::Error + Send,
+        Write: Future<Output = Result<(), WriteFailure<R>>> + Send,
+    {
+        let deadline = deadline.earlier_by(self.settings.settle_reserve);
+        let mut in_doubt = None;
+        let mut not_done = None;
+        let mut attempts = 0;
+        while attempts < self.settings.attempts_max {
+            if attempts > 0 {
+                self.platform.sleep(self.settings.pause(&self.platform, attempts, key)).await;
+            }
+            let Some(remaining) = deadline.remaining(&self.platform) else { break };
+            attempts += 1;
+            let failure = match self.platform.timeout(remaining, write()).await {
+                Ok(Ok(())) => return WriteEnd::Applied { attempts },
+                Ok(Err(failure)) => failure,
+                Err(timed_out) => WriteFailure::Unknown(UnknownOutcome { reason: timed_out.to_string() }),
+            };
+            match failure {
+                WriteFailure::Refused(found) => return WriteEnd::Refused { found, attempts },
+                WriteFailure::Unknown(unknown) => in_doubt = Some(unknown.reason),
+                WriteFailure::Rejected(rejected) => {
+                    not_done = Some(NotDone::Rejected(rejected));
+                    break;
+                }
+                WriteFailure::Contended(_) => not_done = Some(StoreContended { attempts }.into()),
+                WriteFailure::Throttled(Throttled { code }) => {
+                    not_done = Some(StoreThrottled { attempts, code }.into());
+                }
+                WriteFailure::NotSent(NotSent { reason }) => {
+                    not_done = Some(StoreUnavailable { attempts, reason }.into());
+                }
+            }
+        }
+        match (in_doubt, not_done) {
+            // A later definite failure says nothing about the earlier attempt that is in doubt.
+            (Some(reason), _) => WriteEnd::InDoubt(OutcomeUnknown { attempts, reason }),
+            (None, Some(not_done)) => WriteEnd::NotDone(not_done),
+            (None, None) => WriteEnd::NotDone(no_time_left(attempts).into()),
         }
     }
 
@@ -241,44 +237,25 @@ impl EventStore {
         Ok(AppendTransaction { events: records, record, token })
     }
 
-    /// This attempt was refused: by our own earlier attempt, by another answer, or by another event?
-    async fn settle_refusal(
-        &self,
-        transaction: AppendTransaction,
-        found: AppendRefused,
-        attempts: u32,
-        deadline: Deadline,
-    ) -> Result<Appended, AppendError> {
-        match judge(&transaction, &found) {
-            Judgement::Own => Ok(appended(transaction, attempts, true)),
-            Judgement::Never(error) => Err(error),
-            Judgement::Open => {
-                let reason = "refused, but what stood in the way could not be seen".to_owned();
-                self.settle_doubt(transaction, UnknownOutcome { reason }, attempts, deadline).await
-            }
-        }
-    }
-
     /// Looks with strong reads whether the transaction is in storage or can never be. An empty place proves nothing:
     /// an attempt may still be on its way.
     async fn settle_doubt(
         &self,
         transaction: AppendTransaction,
-        unknown: UnknownOutcome,
-        attempts: u32,
+        unknown: OutcomeUnknown,
         deadline: Deadline,
     ) -> Result<Appended, AppendError> {
         match self.look(&transaction, deadline).await {
             Ok(found) => match judge(&transaction, &found) {
-                Judgement::Own => Ok(appended(transaction, attempts, true)),
+                Judgement::Own => Ok(appended(transaction, unknown.attempts, true)),
                 Judgement::Never(error) => Err(error),
                 Judgement::Open => match found.events.first() {
                     // Another execution under our key holds the place; its answer is read when the caller loads again.
                     Some(rival) => Err(conflict(rival)),
-                    None => Err(OutcomeUnknown { attempts, reason: unknown.reason }.into()),
+                    None => Err(unknown.into()),
                 },
             },
-            Err(unread) => Err(doubt_unsettled(attempts, &unknown, &unread).into()),
+            Err(unread) => Err(doubt_unsettled(unknown, &unread).into()),
         }
     }
 
@@ -300,7 +277,7 @@ impl EventStore {
     where
         Read: Future<Output = Result<T, ReadFailure>> + Send,
     {
-        let mut last = Retryable::NotSent(NO_TIME_LEFT.to_owned());
+        let mut last: Option<LoadError> = None;
         let mut attempts = 0;
         while attempts < self.settings.attempts_max {
             if attempts > 0 {
@@ -308,25 +285,24 @@ impl EventStore {
             }
             let Some(remaining) = deadline.remaining(&self.platform) else { break };
             attempts += 1;
-            last = match self.platform.timeout(remaining, read()).await {
+            last = Some(match self.platform.timeout(remaining, read()).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(ReadFailure::Rejected(rejected))) => return Err(rejected.into()),
                 Ok(Err(ReadFailure::Unreadable(unreadable))) => return Err(unreadable.into()),
-                Ok(Err(ReadFailure::Throttled(throttled))) => Retryable::Throttled(throttled.code),
-                Ok(Err(ReadFailure::NotSent(not_sent))) => Retryable::NotSent(not_sent.reason),
-                Ok(Err(ReadFailure::NoAnswer(unknown))) => Retryable::NotSent(unknown.reason),
-                Err(timed_out) => Retryable::NotSent(timed_out.to_string()),
-            };
+                Ok(Err(ReadFailure::Throttled(Throttled { code }))) => StoreThrottled { attempts, code }.into(),
+                Ok(Err(
+                    ReadFailure::NotSent(NotSent { reason }) | ReadFailure::NoAnswer(UnknownOutcome { reason }),
+                )) => StoreUnavailable { attempts, reason }.into(),
+                Err(timed_out) => StoreUnavailable { attempts, reason: timed_out.to_string() }.into(),
+            });
         }
-        Err(match last {
-            Retryable::Throttled(code) => StoreThrottled { attempts, code }.into(),
-            Retryable::NotSent(reason) => StoreUnavailable { attempts, reason }.into(),
-            Retryable::Contended => StoreUnavailable { attempts, reason: "contention".to_owned() }.into(),
-        })
+        Err(last.unwrap_or_else(|| no_time_left(attempts).into()))
     }
 }
 
-const NO_TIME_LEFT: &str = "the deadline had passed";
+fn no_time_left(attempts: u32) -> StoreUnavailable {
+    StoreUnavailable { attempts, reason: "the deadline had passed".to_owned() }
+}
 
 fn chained(
     tail: &StreamHead,
@@ -362,28 +338,6 @@ fn recorded_or_answered(
     if standing == ours { Ok(ours) } else { Err(AlreadyAnswered { record: Box::new(standing) }.into()) }
 }
 
-fn exhausted<E>(last: Retryable, attempts: u32) -> E
-where
-    E: From<StoreContended> + From<StoreThrottled> + From<StoreUnavailable>,
-{
-    match last {
-        Retryable::Contended => StoreContended { attempts }.into(),
-        Retryable::Throttled(code) => StoreThrottled { attempts, code }.into(),
-        Retryable::NotSent(reason) => StoreUnavailable { attempts, reason }.into(),
-    }
-}
-
-fn doubt_unsettled(attempts: u32, unknown: &UnknownOutcome, unread: &LoadError) -> OutcomeUnknown {
-    OutcomeUnknown { attempts, reason: format!("{}; and the look-up failed: {unread}", unknown.reason) }
-}
-
-/// How long the last attempt of an operation may take at most, for callers that size their deadlines.
-impl EventStoreSettings {
-    /// Time that all attempts take at most when each takes `attempt_timeout`: their pauses included.
-    pub fn attempts_duration_max(&self, attempt_timeout: Duration) -> Duration {
-        let pauses: Duration = (1..self.attempts_max)
-            .map(|made| self.backoff_base.saturating_mul(1 << (made - 1).min(20)).min(self.backoff_max))
-            .sum();
-        attempt_timeout.saturating_mul(self.attempts_max).saturating_add(pauses)
-    }
+fn doubt_unsettled(unknown: OutcomeUnknown, unread: &LoadError) -> OutcomeUnknown {
+    OutcomeUnknown { reason: format!("{}; and the look-up failed: {unread}", unknown.reason), ..unknown }
 }

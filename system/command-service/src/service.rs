@@ -1,0 +1,293 @@
+//! The way of a command, without HTTP.
+
+use std::sync::Arc;
+
+use nexus_domain::{Aggregate, AggregateId, AggregateKind, Command, Event, Order, Refusal};
+use nexus_event_store::{
+    AppendError, CommandContext, CommandOrigin, Deadline, EventStore, LoadedStream, NewEvent, NotDone, RecordError,
+};
+use nexus_governance::{Decision, PolicyEnforcer, PolicyInput, SchemaValidator};
+use nexus_ports::{
+    EventRecord, IdempotencyRecord, InvalidStreamName, Platform, RecordedOutcome, StreamName, canonical_json,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{CommandFailure, CommandServiceSettings};
+
+/// Executes commands and reads orders. Cheap to clone.
+#[derive(Clone)]
+pub struct CommandService {
+    pub(crate) platform: Platform,
+    pub(crate) settings: Arc<CommandServiceSettings>,
+    store: EventStore,
+    enforcer: Arc<PolicyEnforcer>,
+    validator: Arc<SchemaValidator>,
+}
+
+/// A command and who sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandRequest {
+    pub command: Command,
+    /// 1 to 128 visible ASCII characters, one per command whatever the number of its retries.
+    pub idempotency_key: String,
+    /// On whose behalf. Whoever stands before this service has authenticated it.
+    pub role: String,
+    /// W3C `traceparent`, if any.
+    pub trace_context: Option<String>,
+}
+
+/// The answer to an accepted command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CommandAnswer {
+    #[serde(flatten)]
+    pub accepted: Accepted,
+    /// The command had been accepted before, under the same key.
+    pub replayed: bool,
+}
+
+/// What an accepted command did; this part is kept under the idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    pub aggregate: String,
+    /// Version of the aggregate after the command.
+    pub version: u64,
+    pub events: Vec<AcceptedEvent>,
+}
+
+/// One event that a command caused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedEvent {
+    pub event_id: String,
+    pub event_type: String,
+    pub version: u64,
+}
+
+/// A refusal by the domain, as kept under the idempotency key.
+#[derive(Deserialize)]
+struct RefusedAnswer {
+    code: String,
+    detail: String,
+}
+
+/// An order as of its last event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OrderView {
+    pub version: u64,
+    #[serde(flatten)]
+    pub order: Order,
+}
+
+impl CommandService {
+    pub fn new(
+        platform: Platform,
+        store: EventStore,
+        enforcer: Arc<PolicyEnforcer>,
+        validator: Arc<SchemaValidator>,
+        settings: CommandServiceSettings,
+    ) -> Self {
+        Self { platform, settings: Arc::new(settings), store, enforcer, validator }
+    }
+
+    /// The deadline of a request that begins now.
+    pub fn deadline(&self) -> Deadline {
+        Deadline::after(&self.platform, self.settings.request_deadline)
+    }
+
+    /// Executes a command once, however often it is sent under its key.
+    ///
+    /// The policy is asked before a refusal is kept, too: who may not send a command learns nothing of the aggregate's
+    /// state and writes nothing.
+    ///
+    /// # Errors
+    /// See [`CommandFailure`].
+    pub async fn execute(&self, request: CommandRequest, deadline: Deadline) -> Result<CommandAnswer, CommandFailure> {
+        let aggregate = request.command.aggregate_id()?;
+        let stream = stream_of(&aggregate)?;
+        let context = self.store.begin(origin(&request)?);
+        for _ in 0..self.settings.rounds_max {
+            // Again in each round: whoever was faster may have executed this very command.
+            if let Some(record) = self.store.answer_of(context.key(), deadline).await? {
+                return replay(&record, &context);
+            }
+            let loaded = self.store.load(&stream, deadline).await?;
+            let state = fold(aggregate.kind, &loaded.events)?;
+            let decided = state.decide(&request.command);
+            self.ask_policies(&request, &aggregate, decided.as_deref().unwrap_or_default())?;
+            let events = match decided {
+                Ok(events) => events,
+                Err(refusal) => return self.refuse(&stream, &context, &refusal, deadline).await,
+            };
+            self.check_schemas(&events)?;
+            match self.append(&loaded, &context, &events, deadline).await {
+                Ok(answer) => return Ok(answer),
+                Err(AppendError::Conflict(_) | AppendError::NotDone(NotDone::Contended(_))) => {}
+                Err(AppendError::AlreadyAnswered(answered)) => return replay(&answered.record, &context),
+                Err(AppendError::NotDone(not_done)) => return Err(not_done.into()),
+                Err(AppendError::Invalid(invalid)) => return Err(CommandFailure::InvalidAppend(invalid)),
+                Err(AppendError::Unknown(unknown)) => return Err(CommandFailure::OutcomeUnknown(unknown)),
+            }
+        }
+        Err(CommandFailure::Conflict { rounds: self.settings.rounds_max })
+    }
+
+    /// An order as of now, read strongly; `None` before it is placed.
+    ///
+    /// # Errors
+    /// The order's id is not one, or its stream could not be read.
+    pub async fn order(&self, order_id: &str, deadline: Deadline) -> Result<Option<OrderView>, CommandFailure> {
+        let aggregate = AggregateId::new(AggregateKind::Order, order_id)?;
+        let loaded = self.store.load(&stream_of(&aggregate)?, deadline).await?;
+        match fold(aggregate.kind, &loaded.events)? {
+            Aggregate::Order(order) if !loaded.events.is_empty() => {
+                Ok(Some(OrderView { version: loaded.head.version.0, order }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn ask_policies(
+        &self,
+        request: &CommandRequest,
+        aggregate: &AggregateId,
+        events: &[Event],
+    ) -> Result<(), CommandFailure> {
+        let decision = self.enforcer.decide(&PolicyInput {
+            service: "command-service".to_owned(),
+            operation: "append-event".to_owned(),
+            store: "event-store".to_owned(),
+            role: request.role.clone(),
+            command: request.command.name().to_owned(),
+            aggregate: aggregate.to_string(),
+            event_types: events.iter().map(|event| event.event_type().to_owned()).collect(),
+            amount_cents: request.command.amount_cents(),
+        });
+        match decision {
+            Decision::Allow => Ok(()),
+            Decision::Deny { denials } => Err(CommandFailure::PolicyDenied { denials }),
+        }
+    }
+
+    fn check_schemas(&self, events: &[Event]) -> Result<(), CommandFailure> {
+        for event in events {
+            let (event_type, version) = (event.event_type(), event.schema_version());
+            self.validator
+                .validate(event_type, version, &event.payload())
+                .map_err(|rejection| CommandFailure::SchemaViolation { event_type, version, rejection })?;
+        }
+        Ok(())
+    }
+
+    async fn append(
+        &self,
+        loaded: &LoadedStream,
+        context: &CommandContext,
+        events: &[Event],
+        deadline: Deadline,
+    ) -> Result<CommandAnswer, AppendError> {
+        let new_events = events.iter().map(|event| NewEvent {
+            event_type: event.event_type().to_owned(),
+            schema_version: event.schema_version(),
+            payload: event.payload(),
+        });
+        let appended = self.store.append(&loaded.head, context, new_events.collect(), accepted_json, deadline).await?;
+        Ok(CommandAnswer { accepted: accepted(&appended.events), replayed: false })
+    }
+
+    /// Keeps the refusal under the key and answers with it, or with what was kept there before.
+    async fn refuse(
+        &self,
+        stream: &StreamName,
+        context: &CommandContext,
+        refusal: &Refusal,
+        deadline: Deadline,
+    ) -> Result<CommandAnswer, CommandFailure> {
+        let (code, detail) = (refusal.code().to_owned(), refusal.to_string());
+        let answer = json!({"code": code, "detail": detail});
+        match self.store.record_refusal(stream, context, &answer, deadline).await {
+            Ok(_) => Err(CommandFailure::Refused { code, detail }),
+            Err(RecordError::AlreadyAnswered(answered)) => replay(&answered.record, context),
+            Err(RecordError::NotDone(not_done)) => Err(not_done.into()),
+            Err(RecordError::Unknown(unknown)) => Err(CommandFailure::OutcomeUnknown(unknown)),
+        }
+    }
+}
+
+/// The answer kept under a key, for a command that comes again under it.
+fn replay(record: &IdempotencyRecord, context: &CommandContext) -> Result<CommandAnswer, CommandFailure> {
+    let key = || record.key.clone();
+    if record.payload_digest != context.payload_digest() {
+        return Err(CommandFailure::IdempotencyKeyReused { key: key() });
+    }
+    let unreadable = |_| CommandFailure::UnreadableAnswer { key: key() };
+    match record.outcome {
+        RecordedOutcome::Accepted => {
+            let accepted = serde_json::from_str(&record.answer).map_err(unreadable)?;
+            Ok(CommandAnswer { accepted, replayed: true })
+        }
+        RecordedOutcome::Refused => {
+            let RefusedAnswer { code, detail } = serde_json::from_str(&record.answer).map_err(unreadable)?;
+            Err(CommandFailure::Refused { code, detail })
+        }
+    }
+}
+
+fn origin(request: &CommandRequest) -> Result<CommandOrigin, CommandFailure> {
+    let command =
+        serde_json::to_value(&request.command).map_err(|error| CommandFailure::MalformedCommand(error.to_string()))?;
+    let digest = Sha256::digest(canonical_json(&command));
+    Ok(CommandOrigin {
+        key: request.idempotency_key.clone(),
+        payload_digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        // A customer's command is caused by nothing but itself, and begins what will be correlated with it.
+        causation_id: request.idempotency_key.clone(),
+        correlation_id: request.idempotency_key.clone(),
+        trace_context: request.trace_context.clone(),
+    })
+}
+
+fn stream_of(aggregate: &AggregateId) -> Result<StreamName, CommandFailure> {
+    aggregate
+        .to_string()
+        .parse()
+        .map_err(|error: InvalidStreamName| CommandFailure::MalformedCommand(error.to_string()))
+}
+
+fn fold(kind: AggregateKind, events: &[EventRecord]) -> Result<Aggregate, CommandFailure> {
+    let mut state = Aggregate::new(kind);
+    for stored in events {
+        let stream = || stored.stream.to_string();
+        let payload: Value = serde_json::from_str(&stored.payload)
+            .map_err(|_| CommandFailure::PayloadNotJson { stream: stream(), version: stored.version.0 })?;
+        let event = Event::from_stored(&stored.event_type, stored.schema_version, &payload)
+            .map_err(|source| CommandFailure::UnreadableEvent { stream: stream(), source })?;
+        state.evolve(&event);
+    }
+    Ok(state)
+}
+
+fn accepted(events: &[EventRecord]) -> Accepted {
+    let last = events.last();
+    Accepted {
+        aggregate: last.map(|event| event.stream.to_string()).unwrap_or_default(),
+        version: last.map_or(0, |event| event.version.0),
+        events: events
+            .iter()
+            .map(|event| AcceptedEvent {
+                event_id: event.event_id.clone(),
+                event_type: event.event_type.clone(),
+                version: event.version.0,
+            })
+            .collect(),
+    }
+}
+
+fn accepted_json(events: &[EventRecord]) -> Value {
+    let Accepted { aggregate, version, events } = accepted(events);
+    let events: Vec<Value> = events
+        .iter()
+        .map(|event| json!({"event_id": event.event_id, "event_type": event.event_type, "version": event.version}))
+        .collect();
+    json!({"aggregate": aggregate, "version": version, "events": events})
+}
