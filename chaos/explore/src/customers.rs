@@ -89,7 +89,7 @@ impl Customers {
     pub async fn run(self, workload: Arc<Workload>, epoch_ns: u64) {
         for operation in &workload.operations {
             let intended_ns = epoch_ns + operation.at_ms * 1_000_000;
-            let wait_ns = intended_ns.saturating_sub(self.clock.now_unix_ns());
+            let wait_ns = intended_ns.saturating_sub(self.clock.now());
             if wait_ns > 0 {
                 self.platform.sleep(Duration::from_nanos(wait_ns)).await;
             }
@@ -129,7 +129,7 @@ impl Customers {
             idempotency_key,
             role,
             request,
-            invoked_ns: self.clock.now_unix_ns(),
+            invoked_ns: self.clock.now(),
             completed_ns: None,
             response: Response::Unknown { reason: "never answered".to_owned() },
         });
@@ -141,7 +141,7 @@ impl Customers {
             Ok(Err(reason)) => Response::Unknown { reason },
             Err(timed_out) => Response::Unknown { reason: timed_out.to_string() },
         };
-        self.recorder.completed(index, self.clock.now_unix_ns(), response.clone());
+        self.recorder.completed(index, self.clock.now(), response.clone());
         (self.on_completed)(&self.recorder.lock().attempts[index]);
         response
     }

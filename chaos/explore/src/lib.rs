@@ -1,2 +1,28 @@
 //! Trials, exploration, shrinking, bug reports and replay.
+//!
+//! [`Trial`] is data; [`play`] runs one in this process; [`run_batch`] runs many, each in a process of its own; [`judge`]
+//! turns what happened into a verdict. The commands of the laboratory are in [`commands`].
 #![forbid(unsafe_code)]
+
+mod batch;
+mod bug;
+mod child;
+pub mod commands;
+mod convert;
+mod customers;
+mod director;
+mod judge;
+mod measure;
+mod play;
+mod replay;
+mod shrink;
+mod trial;
+
+pub use batch::{default_jobs, run_batch};
+pub use bug::{BugFileError, BugReport};
+pub use child::{ChildError, PLANTED_BUG_VARIABLE, TRIAL_COMMAND, TrialOutput, TrialRequest, run_in_child};
+pub use judge::judge;
+pub use play::{EPOCH_UNIX_NS, Played, play};
+pub use replay::{Replayed, replay};
+pub use shrink::{Shrinker, Shrunk};
+pub use trial::{TRIAL_FORMAT_VERSION, Trial, seeded_runner};

@@ -45,8 +45,6 @@ impl Default for Topology {
 pub struct Service {
     pub connect_timeout_ms: u64,
     pub attempt_timeout_ms: u64,
-    /// Bound on one append with all its attempts.
-    pub append_deadline_ms: u64,
     /// Bound on one request of a customer inside the service.
     pub request_deadline_ms: u64,
     /// After this long a customer takes a request for unanswered and sends it again under the same key.
@@ -58,7 +56,6 @@ impl Default for Service {
         Self {
             connect_timeout_ms: 500,
             attempt_timeout_ms: 1_000,
-            append_deadline_ms: 4_000,
             request_deadline_ms: 8_000,
             customer_timeout_ms: 10_000,
         }

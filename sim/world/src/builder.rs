@@ -61,7 +61,7 @@ impl WorldBuilder {
             let cloud = cloud.clone();
             let clock = clock.clone();
             Box::pin(async move {
-                let now = move || UnixNanos(clock.now_unix_ns());
+                let now = move || UnixNanos(clock.now());
                 EndpointShell::serve(platform, cloud, Some(service), AWS_PORT, now).await?;
                 Ok(())
             })

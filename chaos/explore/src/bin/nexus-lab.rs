@@ -1,0 +1,31 @@
+//! The laboratory behind `cargo xtask`: runs, replays, shrinks and measures trials.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use nexus_commands::LabCommand;
+use nexus_explore::{TRIAL_COMMAND, commands};
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(TRIAL_COMMAND) {
+        return ExitCode::from(commands::trial::run());
+    }
+    let command = match nexus_commands::parse_lab(std::env::args_os()) {
+        Ok(command) => command,
+        Err(error) => error.exit(),
+    };
+    let outcome = match command {
+        LabCommand::Sim(options) => commands::sim::run(&options),
+        LabCommand::Replay(options) => commands::replay::run(&options),
+        LabCommand::Shrink(options) => commands::shrink::run(&options),
+        LabCommand::Bench(options) => commands::bench::run(&options),
+        LabCommand::Report(command) => commands::report::run(&command),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(report) => {
+            eprintln!("{report:?}");
+            ExitCode::from(nexus_commands::exit::USAGE)
+        }
+    }
+}

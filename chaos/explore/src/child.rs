@@ -1,0 +1,125 @@
+//! One process per trial: process-wide state (lazy statics, task ids) can then never leak from one trial into another.
+
+use std::{
+    env,
+    io::{Read, Write},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use nexus_checkers::Violation;
+use nexus_reports::TrialRecord;
+use serde::{Deserialize, Serialize};
+
+use crate::trial::Trial;
+
+/// The hidden sub-command by which the laboratory starts itself for one trial.
+pub const TRIAL_COMMAND: &str = "trial";
+/// Tells a build with planted bugs which of them to have.
+pub const PLANTED_BUG_VARIABLE: &str = "NEXUS_PLANTED_BUG";
+/// A trial that takes longer than this in real time is given up: its outcome is unknown, not failed.
+const WALL_MAX: Duration = Duration::from_secs(900);
+const POLL: Duration = Duration::from_millis(5);
+
+/// What the parent asks of a trial's process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrialRequest {
+    pub trial: Trial,
+    /// Send all lines of the trace back even if nothing broke.
+    pub want_trace: bool,
+}
+
+/// What comes back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrialOutput {
+    pub record: TrialRecord,
+    pub violations: Vec<Violation>,
+    /// All lines, where they were asked for or something broke.
+    pub trace: Option<Vec<String>>,
+}
+
+/// A trial's process ended without an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ChildError {
+    #[error("cannot start a process for the trial: {0}")]
+    Start(#[source] std::io::Error),
+    #[error("the trial's process ended with {status}: {stderr}")]
+    Died { status: String, stderr: String },
+    #[error("the trial took longer than {} s of real time", WALL_MAX.as_secs())]
+    TooLong,
+    #[error("the trial's process answered something unreadable: {0}")]
+    Unreadable(#[source] serde_json::Error),
+    #[error("stopped")]
+    Stopped,
+}
+
+/// Runs one trial in a process of its own. `stop` ends it early.
+///
+/// # Errors
+/// If the process could not be started, died, took too long or was stopped.
+pub fn run_in_child(request: &TrialRequest, stop: &AtomicBool) -> Result<TrialOutput, ChildError> {
+    let mut child = spawn(request).map_err(ChildError::Start)?;
+    let mut stdout = child.stdout.take().expect("stdout is piped");
+    let mut stderr = child.stderr.take().expect("stderr is piped");
+    let input = serde_json::to_vec(request).map_err(ChildError::Unreadable)?;
+    // A child that died early is reported by its status below, with what it said.
+    let _ = child.stdin.take().expect("stdin is piped").write_all(&input);
+    let outcome = std::thread::scope(|scope| {
+        let output = scope.spawn(move || read_all(&mut stdout));
+        let complaint = scope.spawn(move || read_all(&mut stderr));
+        let status = wait(&mut child, stop);
+        (status, output.join().unwrap_or_default(), complaint.join().unwrap_or_default())
+    });
+    let (status, output, complaint) = outcome;
+    let status = status?;
+    if !status.success() {
+        let stderr = String::from_utf8_lossy(&complaint).trim().to_owned();
+        return Err(ChildError::Died { status: status.to_string(), stderr });
+    }
+    serde_json::from_slice(&output).map_err(ChildError::Unreadable)
+}
+
+fn spawn(request: &TrialRequest) -> std::io::Result<Child> {
+    let mut command = Command::new(own_path()?);
+    // A bare environment: nothing of the caller's may decide what a trial does.
+    command.arg(TRIAL_COMMAND).env_clear();
+    if let Some(bug) = &request.trial.planted_bug {
+        command.env(PLANTED_BUG_VARIABLE, bug);
+    }
+    // In a process group of its own, so that Ctrl-C reaches the parent only, which then decides.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+}
+
+fn own_path() -> std::io::Result<PathBuf> {
+    env::current_exe()
+}
+
+#[allow(clippy::disallowed_methods)] // Waits for a real process: real time is the point here, and no trial sees it.
+fn wait(child: &mut Child, stop: &AtomicBool) -> Result<std::process::ExitStatus, ChildError> {
+    let started = std::time::Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().map_err(ChildError::Start)? {
+            return Ok(status);
+        }
+        let too_long = started.elapsed() > WALL_MAX;
+        if too_long || stop.load(Ordering::Relaxed) {
+            // Already gone is as good as killed.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(if too_long { ChildError::TooLong } else { ChildError::Stopped });
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+fn read_all(stream: &mut impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // What was read before an error is still worth showing.
+    let _ = stream.read_to_end(&mut bytes);
+    bytes
+}

@@ -1,0 +1,25 @@
+//! What `nexus-lab` does, a module a command. Each returns the exit code, or an error in the input (exit code 2).
+
+pub mod bench;
+mod context;
+mod progress;
+pub mod replay;
+pub mod report;
+pub mod shrink;
+pub mod sim;
+mod speed;
+pub mod trial;
+
+pub use context::Context;
+
+/// Refuses what this build cannot play.
+fn check_engine(wanted: &str) -> Result<(), miette::Report> {
+    let compiled = nexus_engine::compiled_engine().to_string();
+    if wanted == compiled {
+        return Ok(());
+    }
+    Err(miette::miette!(
+        help = "start it through `cargo xtask`, which reads the engine from the file and builds for it",
+        "this program was built for {compiled}, and the trial is one for {wanted}"
+    ))
+}

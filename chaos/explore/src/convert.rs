@@ -1,0 +1,88 @@
+//! From what a played trial left behind to what checkers judge.
+
+use nexus_checkers::{AwsCall, CheckInput, CheckSettings, GroundTruth, StorageWrite, StreamRecord};
+use nexus_cloud::{Call, CallOutcome, JournalEntry};
+use nexus_scenario::host_names;
+
+use crate::{
+    play::{EPOCH_UNIX_NS, Played, QUIET},
+    trial::Trial,
+};
+
+/// The input of every checker.
+pub fn check_input(trial: &Trial, played: &Played) -> CheckInput {
+    CheckInput {
+        observation: played.observation.clone(),
+        truth: ground_truth(played),
+        settings: settings(trial, played),
+    }
+}
+
+fn ground_truth(played: &Played) -> GroundTruth {
+    let mut truth =
+        GroundTruth { final_items: played.final_items.iter().cloned().collect(), ..GroundTruth::default() };
+    for entry in &played.journal {
+        match entry {
+            JournalEntry::Call { call, outcome } => truth.calls.push(aws_call(call, outcome)),
+            JournalEntry::Write { call_sequence, at, table, key, old_image, new_image } => {
+                truth.writes.push(StorageWrite {
+                    call_sequence: *call_sequence,
+                    at_ns: at.0,
+                    table: table.clone(),
+                    key: key.clone(),
+                    old_image: old_image.clone(),
+                    new_image: new_image.clone(),
+                });
+            }
+            JournalEntry::StreamRecord { at, table, shard, sequence_number, event_name, key, new_image } => {
+                truth.stream.push(StreamRecord {
+                    at_ns: at.0,
+                    table: table.clone(),
+                    shard: shard.clone(),
+                    sequence_number: sequence_number.clone(),
+                    event_name: event_name.clone(),
+                    key: key.clone(),
+                    new_image: new_image.clone(),
+                });
+            }
+        }
+    }
+    // The journal is in order of completion; checkers read calls in order of arrival.
+    truth.calls.sort_by_key(|call| call.sequence);
+    truth
+}
+
+fn aws_call(call: &Call, outcome: &CallOutcome) -> AwsCall {
+    AwsCall {
+        sequence: call.sequence,
+        at_ns: call.at.0,
+        caller: call.caller.clone(),
+        service: call.service.to_string(),
+        operation: call.operation.clone(),
+        keys: call.keys.clone(),
+        is_write: call.is_write,
+        is_transaction: call.is_transaction,
+        is_eventual_read: call.is_eventual_read,
+        client_token: call.client_token.clone(),
+        status: outcome.status,
+        error: outcome.error.clone(),
+        cancellation_codes: outcome.cancellation_codes.clone(),
+        applied: outcome.applied,
+        delivered: outcome.delivered,
+        finished_ns: Some(outcome.at.0),
+    }
+}
+
+fn settings(trial: &Trial, played: &Played) -> CheckSettings {
+    let ended_at_ns = EPOCH_UNIX_NS + played.summary.simulated.as_nanos() as u64;
+    let healed_ms = trial.phases.chaos_window_ms().1;
+    CheckSettings {
+        service_hosts: host_names(trial.topology.command_services),
+        token_window_ns: trial.assumptions.token_window_seconds * 1_000_000_000,
+        healed_at_ns: EPOCH_UNIX_NS + healed_ms * 1_000_000,
+        // A trial ends once it was quiet for this long, or at the end of its drain.
+        drain_ended_at_ns: ended_at_ns.saturating_sub(QUIET.as_nanos() as u64),
+        ended_at_ns,
+        ..CheckSettings::default()
+    }
+}

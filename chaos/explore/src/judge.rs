@@ -1,0 +1,237 @@
+//! The verdict on a played trial: every checker, and what only the explorer can see (liveness, contracts, dead hosts).
+
+use nexus_checkers::{Attempt, CheckInput, Finding, Response, Violation};
+use nexus_cloud::JournalEntry;
+use nexus_faults::{Contract, Firing, PlannedFault};
+use nexus_reports::{CheckRecord, FaultRecord, GoalRecord, TrialRecord, Verdict};
+
+use crate::{
+    child::TrialOutput,
+    convert,
+    measure::measure,
+    play::{EPOCH_UNIX_NS, Played},
+    trial::Trial,
+};
+
+/// Judges one played trial. `want_trace` keeps the trace's lines even if nothing broke.
+pub fn judge(trial: &Trial, played: &Played, want_trace: bool) -> TrialOutput {
+    let input = convert::check_input(trial, played);
+    let mut verdicts = Verdicts::default();
+    for checker in nexus_checkers::all() {
+        verdicts.add(checker.name(), checker.check(&input));
+    }
+    verdicts.add("host-failure", host_failure(played));
+    verdicts.add("liveness", liveness(trial, played));
+    verdicts.add("contracts", contracts(trial, played));
+
+    let faults = fault_records(&trial.faults, &played.firings);
+    let not_fired = faults.iter().filter(|fault| fault.fired == 0).count();
+    let (verdict, reason) = verdicts.overall(not_fired);
+    let measured = measure(trial, played);
+    let mut record = TrialRecord::new(trial.seed, verdict, played.trace.hash_hex.clone());
+    record.reason = reason;
+    record.checks = verdicts.checks;
+    record.faults = faults;
+    record.goals = goals(&input);
+    record.latency = measured.latency;
+    record.shares = measured.shares;
+    record.series = measured.series;
+    record.phases = measured.phases;
+    record.aws_calls = measured.aws_calls;
+    record.simulated_s = played.summary.simulated.as_secs_f64();
+    let trace = (want_trace || verdict == Verdict::Broken).then(|| played.trace.lines.clone());
+    TrialOutput { record, violations: verdicts.violations, trace }
+}
+
+#[derive(Default)]
+struct Verdicts {
+    checks: Vec<CheckRecord>,
+    violations: Vec<Violation>,
+}
+
+impl Verdicts {
+    fn add(&mut self, name: &str, finding: Finding) {
+        let (outcome, examined, message) = match finding {
+            Finding::Held { examined } => (Verdict::Held, examined, String::new()),
+            Finding::Undecided { reason } => (Verdict::Inconclusive, 0, reason),
+            Finding::Broken { violations } => {
+                let first = violations.first().map(|violation| violation.what.clone()).unwrap_or_default();
+                let count = violations.len() as u64;
+                let message = if count > 1 { format!("{first} (and {} more)", count - 1) } else { first };
+                self.violations.extend(violations);
+                (Verdict::Broken, count, message)
+            }
+        };
+        self.checks.push(CheckRecord { name: name.to_owned(), outcome, examined, message });
+    }
+
+    /// Broken outweighs undecided; a trial in which a planned fault never acted proves nothing about it.
+    fn overall(&self, faults_not_fired: usize) -> (Verdict, String) {
+        let with = |wanted: Verdict| {
+            let check = self.checks.iter().find(|check| check.outcome == wanted)?;
+            Some(format!("{}: {}", check.name, check.message))
+        };
+        if let Some(reason) = with(Verdict::Broken) {
+            return (Verdict::Broken, reason);
+        }
+        if let Some(reason) = with(Verdict::Inconclusive) {
+            return (Verdict::Inconclusive, reason);
+        }
+        match faults_not_fired {
+            0 => (Verdict::Held, String::new()),
+            1 => (Verdict::Inconclusive, "1 planned fault did not fire".to_owned()),
+            count => (Verdict::Inconclusive, format!("{count} planned faults did not fire")),
+        }
+    }
+}
+
+fn goals(input: &CheckInput) -> Vec<GoalRecord> {
+    nexus_checkers::goals(input)
+        .into_iter()
+        .map(|(name, reached)| GoalRecord { name: name.to_string(), reached })
+        .collect()
+}
+
+fn fault_records(faults: &[PlannedFault], firings: &[Firing]) -> Vec<FaultRecord> {
+    let record = |planned: &PlannedFault| {
+        let own = || firings.iter().filter(|firing| firing.fault_id == planned.id);
+        let (planned_from_ms, planned_until_ms) = planned.window_ms();
+        FaultRecord {
+            id: planned.id.to_string(),
+            kind: planned.kind().to_string(),
+            address: planned.address(),
+            contract: match planned.contract() {
+                Contract::Masked => nexus_reports::Contract::Masked,
+                Contract::Detected => nexus_reports::Contract::Detected,
+                Contract::Excused => nexus_reports::Contract::Excused,
+            },
+            planned_from_ms,
+            planned_until_ms,
+            fired: own().count() as u64,
+            first_fired_ms: own().map(|firing| firing.at_ms).min(),
+        }
+    };
+    faults.iter().map(record).collect()
+}
+
+fn violation(checker: &str, what: String, evidence: Vec<String>, operations: Vec<u32>, at_ns: Option<u64>) -> Violation {
+    Violation { checker: checker.to_owned(), what, evidence, keys: Vec::new(), operations, at_ns }
+}
+
+/// No host's program may end or panic, whatever befalls it.
+fn host_failure(played: &Played) -> Finding {
+    match &played.failure {
+        None => Finding::Held { examined: 1 },
+        Some(message) => Finding::Broken {
+            violations: vec![violation("host-failure", message.clone(), Vec::new(), Vec::new(), None)],
+        },
+    }
+}
+
+/// After the heal every operation gets its definite answer before the trial ends.
+fn liveness(trial: &Trial, played: &Played) -> Finding {
+    let mut answered = std::collections::BTreeSet::new();
+    for attempt in &played.observation.attempts {
+        if crate::customers::is_definite(&attempt.response) {
+            answered.insert(attempt.operation);
+        }
+    }
+    let unanswered: Vec<u32> = trial
+        .workload
+        .operations
+        .iter()
+        .map(|operation| operation.id)
+        .filter(|operation| !answered.contains(operation))
+        .collect();
+    if unanswered.is_empty() {
+        return Finding::Held { examined: answered.len() as u64 };
+    }
+    let last = |operation: u32| played.observation.attempts.iter().rfind(|attempt| attempt.operation == operation);
+    let evidence = unanswered.iter().take(5).map(|operation| format!("{:?}", last(*operation))).collect();
+    let what = format!("{} operations had no definite answer by the end of the drain", unanswered.len());
+    Finding::Broken { violations: vec![violation("liveness", what, evidence, unanswered, None)] }
+}
+
+/// An attempt that ended without a definite answer must be owed to something: a fault whose contract allows it, or a call
+/// that AWS itself let take longer than our patience.
+fn contracts(trial: &Trial, played: &Played) -> Finding {
+    let excuses = Excuses::collect(trial, played);
+    let mut violations = Vec::new();
+    let mut examined = 0;
+    for attempt in &played.observation.attempts {
+        examined += 1;
+        let Some(symptom) = symptom(attempt) else { continue };
+        let until_ns = attempt.completed_ns.unwrap_or(u64::MAX);
+        if excuses.cover(attempt.invoked_ns, until_ns) {
+            continue;
+        }
+        let what = format!(
+            "operation {} attempt {} ended as `{symptom}` although no fault that may show was active",
+            attempt.operation, attempt.attempt
+        );
+        violations.push(violation(
+            "contracts",
+            what,
+            vec![format!("{attempt:?}")],
+            vec![attempt.operation],
+            attempt.completed_ns,
+        ));
+    }
+    if violations.is_empty() { Finding::Held { examined } } else { Finding::Broken { violations } }
+}
+
+/// How an attempt failed to be definite; none if it was.
+fn symptom(attempt: &Attempt) -> Option<String> {
+    match &attempt.response {
+        Response::Unknown { reason } => Some(reason.clone()),
+        Response::Answered { status, body } if *status >= 500 => {
+            Some(format!("{status} {}", body["code"].as_str().unwrap_or("")))
+        }
+        // A conflict that the service gave up on is contention among customers, not a fault.
+        Response::Answered { .. } => None,
+    }
+}
+
+/// Stretches of true time in which something was allowed to show.
+struct Excuses {
+    stretches_ns: Vec<(u64, u64)>,
+}
+
+impl Excuses {
+    fn collect(trial: &Trial, played: &Played) -> Self {
+        // What a fault leaves behind (dead connections, queues, hung attempts) may show this long after it.
+        let aftermath_ns = (trial.service.customer_timeout_ms + trial.service.request_deadline_ms) * 1_000_000;
+        let at_ns = |ms: u64| EPOCH_UNIX_NS + ms * 1_000_000;
+        let mut stretches_ns = Vec::new();
+        for firing in &played.firings {
+            let Some(planned) = trial.faults.iter().find(|planned| planned.id == firing.fault_id) else { continue };
+            if planned.contract() == Contract::Masked {
+                continue;
+            }
+            let ends_ms = match planned.fault {
+                nexus_faults::Fault::Call { .. } => firing.at_ms,
+                nexus_faults::Fault::Environment(_) => planned.window_ms().1.max(firing.at_ms),
+            };
+            stretches_ns.push((at_ns(firing.at_ms), at_ns(ends_ms) + aftermath_ns));
+        }
+        let patience_ns = trial.service.attempt_timeout_ms * 1_000_000;
+        for entry in &played.journal {
+            let JournalEntry::Call { call, outcome } = entry else { continue };
+            let slow = outcome.at.since(call.at).as_nanos() as u64 + 2 * trial.network.tick_ms * 1_000_000 >= patience_ns;
+            let refused = matches!(outcome.status, 400 | 500..) && outcome.error.as_deref().is_some_and(is_overload);
+            if slow || refused {
+                stretches_ns.push((call.at.0, outcome.at.0 + aftermath_ns));
+            }
+        }
+        Self { stretches_ns }
+    }
+
+    fn cover(&self, from_ns: u64, until_ns: u64) -> bool {
+        self.stretches_ns.iter().any(|(start, end)| *start <= until_ns && from_ns <= *end)
+    }
+}
+
+/// Errors by which AWS says of itself that it had too much to do.
+fn is_overload(code: &str) -> bool {
+    matches!(code, "ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded")
+}

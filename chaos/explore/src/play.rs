@@ -1,0 +1,225 @@
+//! Plays one trial in this process: builds the world, runs it, hands out what happened.
+
+use std::{sync::Arc, time::Duration};
+
+use nexus_checkers::Observation;
+use nexus_cloud::{Call, CallOutcome, CloudConfig, JournalEntry, UnixNanos};
+use nexus_cloud_shell::SharedCloud;
+use nexus_engine::{EngineConfig, Program, RunSummary, Trace, TraceRecord, TrueClock, prepare_thread};
+use nexus_faults::{FaultLedger, Firing, PlanHook};
+use nexus_scenario::host_names;
+use nexus_world::{World, WorldBuilder, wiring};
+
+use crate::{
+    customers::{CustomerSettings, Customers, Recorder},
+    director::{PlanDirector, Surroundings},
+    trial::Trial,
+};
+
+/// 2026-11-01 00:00:00 UTC: where every trial's true time starts.
+pub const EPOCH_UNIX_NS: u64 = 1_793_491_200_000_000_000;
+/// Lines of the trace that are kept; the hash goes on beyond them.
+const TRACE_LINES_MAX: usize = 400_000;
+/// How long the system must have been quiet before a trial may end early.
+pub const QUIET: Duration = Duration::from_secs(3);
+
+/// Everything that one run of a trial left behind.
+pub struct Played {
+    pub observation: Observation,
+    pub journal: Vec<JournalEntry>,
+    /// All items of each table at the end, as DynamoDB JSON.
+    pub final_items: Vec<(String, Vec<serde_json::Value>)>,
+    pub firings: Vec<Firing>,
+    pub trace: TraceRecord,
+    pub summary: RunSummary,
+    /// Operations that had a definite answer by the end.
+    pub finished_operations: usize,
+    /// The run itself failed: a host's program ended or panicked, or time ran out.
+    pub failure: Option<String>,
+}
+
+/// Plays the trial. Call it once per process: see `nexus_engine` on what else would leak from run to run.
+pub fn play(trial: &Trial) -> Played {
+    prepare_thread(trial.seed);
+    let mut world = World::builder(engine_config(trial));
+    let clock = world.handles().true_time();
+    let trace = Trace::new(TRACE_LINES_MAX);
+    let ledger = FaultLedger::default();
+    let cloud = add_aws(&mut world, trial, &ledger, &trace);
+    add_command_services(&mut world, trial);
+    let recorder = Recorder::default();
+    add_customers(&mut world, trial, &clock, &recorder, &trace);
+
+    let surroundings = TrialSurroundings {
+        cloud: cloud.clone(),
+        recorder: recorder.clone(),
+        trace: trace.clone(),
+        operations: trial.workload.operations.len(),
+        calls_seen: 0,
+        quiet_since: Duration::ZERO,
+    };
+    let director = PlanDirector::new(
+        &trial.faults,
+        ledger.clone(),
+        link_latency(trial),
+        trial.phases.arrivals_end_ms(),
+        trial.phases.end_ms(),
+        surroundings,
+    );
+    let (summary, failure) = match world.run(Box::new(director)) {
+        Ok(summary) => (summary, None),
+        Err(error) => (RunSummary::default(), Some(error.to_string())),
+    };
+    let journal = cloud.with(|cloud| cloud.take_journal());
+    let final_items: Vec<_> = wiring::table_names()
+        .into_iter()
+        .map(|table| (table.clone(), cloud.with(|cloud| cloud.scan_now(&table))))
+        .collect();
+    trace_storage(&trace, &final_items);
+    Played {
+        observation: Observation { attempts: recorder.attempts() },
+        journal,
+        final_items,
+        firings: ledger.firings(),
+        trace: trace.finish(),
+        summary,
+        finished_operations: recorder.finished_operations(),
+        failure,
+    }
+}
+
+fn engine_config(trial: &Trial) -> EngineConfig {
+    let (link_latency_min, link_latency_max) = link_latency(trial);
+    EngineConfig {
+        seed: trial.seed,
+        epoch_unix_ns: EPOCH_UNIX_NS,
+        tick: Duration::from_millis(trial.network.tick_ms),
+        link_latency_min,
+        link_latency_max,
+        duration_max: Duration::from_millis(trial.phases.end_ms()) + Duration::from_secs(60),
+    }
+}
+
+fn link_latency(trial: &Trial) -> (Duration, Duration) {
+    (Duration::from_micros(trial.network.latency_min_us), Duration::from_micros(trial.network.latency_max_us))
+}
+
+fn add_aws(world: &mut WorldBuilder, trial: &Trial, ledger: &FaultLedger, trace: &Trace) -> SharedCloud {
+    let alarm = world.handles().alarm();
+    let trace = trace.clone();
+    let hook = PlanHook::new(
+        UnixNanos(EPOCH_UNIX_NS),
+        &trial.faults,
+        ledger.clone(),
+        move || alarm.ring(),
+        move |call, outcome| trace_call(&trace, call, outcome),
+    );
+    let config = CloudConfig {
+        seed: trial.seed,
+        assumptions: trial.assumptions.clone(),
+        keep_journal: true,
+        ..CloudConfig::default()
+    };
+    let cloud = world.aws(config, Box::new(hook));
+    for table in wiring::table_definitions() {
+        cloud
+            .with(|cloud| cloud.create_table_now(UnixNanos(EPOCH_UNIX_NS), &table))
+            .expect("the system's own table definitions are sound");
+    }
+    cloud
+}
+
+fn add_command_services(world: &mut WorldBuilder, trial: &Trial) {
+    let settings = wiring::CommandServiceSettings {
+        connect_timeout: Duration::from_millis(trial.service.connect_timeout_ms),
+        attempt_timeout: Duration::from_millis(trial.service.attempt_timeout_ms),
+        request_deadline: Duration::from_millis(trial.service.request_deadline_ms),
+        servers: trial.topology.servers as usize,
+        service_time: Duration::from_micros(trial.topology.service_time_us),
+    };
+    for host in host_names(trial.topology.command_services) {
+        let program = wiring::command_service(&settings, world.handles().slowness(&host));
+        world.host(&host, program);
+    }
+}
+
+fn add_customers(world: &mut WorldBuilder, trial: &Trial, clock: &TrueClock, recorder: &Recorder, trace: &Trace) {
+    let settings = Arc::new(CustomerSettings {
+        services: host_names(trial.topology.command_services),
+        port: wiring::COMMAND_SERVICE_PORT,
+        timeout: Duration::from_millis(trial.service.customer_timeout_ms),
+    });
+    let workload = Arc::new(trial.workload.clone());
+    let (clock, recorder, trace) = (clock.clone(), recorder.clone(), trace.clone());
+    let program: Program = Arc::new(move |platform, _start_count| {
+        let trace = trace.clone();
+        let customers = Customers {
+            platform,
+            clock: clock.clone(),
+            settings: settings.clone(),
+            recorder: recorder.clone(),
+            on_completed: Arc::new(move |attempt| {
+                let completed_ns = attempt.completed_ns.unwrap_or(attempt.invoked_ns);
+                let text = format!("operation {} attempt {}: {:?}", attempt.operation, attempt.attempt, attempt.response);
+                trace.line(Duration::from_nanos(completed_ns - EPOCH_UNIX_NS), "customers", text);
+            }),
+        };
+        let workload = workload.clone();
+        Box::pin(async move {
+            customers.run(workload, EPOCH_UNIX_NS).await;
+            // A host whose program ends would end the run.
+            std::future::pending::<()>().await;
+            Ok(())
+        })
+    });
+    world.host("customers", program);
+}
+
+fn trace_call(trace: &Trace, call: &Call, outcome: &CallOutcome) {
+    let elapsed = Duration::from_nanos(outcome.at.0 - EPOCH_UNIX_NS);
+    let text = format!(
+        "#{} {} {} [{}] {}{}{}{}",
+        call.sequence,
+        call.caller,
+        call.operation,
+        call.keys.join(" "),
+        outcome.status,
+        outcome.error.as_ref().map(|error| format!(" {error}")).unwrap_or_default(),
+        if outcome.applied { " applied" } else { "" },
+        if outcome.delivered { "" } else { " undelivered" },
+    );
+    trace.line(elapsed, call.service.name(), text);
+}
+
+/// What lies in storage at the end belongs to the trace too: two runs that agree on every step but not on a byte differ.
+fn trace_storage(trace: &Trace, final_items: &[(String, Vec<serde_json::Value>)]) {
+    for (table, items) in final_items {
+        for item in items {
+            trace.line(Duration::ZERO, table, item);
+        }
+    }
+}
+
+struct TrialSurroundings {
+    cloud: SharedCloud,
+    recorder: Recorder,
+    trace: Trace,
+    operations: usize,
+    calls_seen: usize,
+    quiet_since: Duration,
+}
+
+impl Surroundings for TrialSurroundings {
+    fn is_settled(&mut self, elapsed: Duration) -> bool {
+        let calls = self.cloud.with(|cloud| cloud.journal().len());
+        if calls != self.calls_seen {
+            self.calls_seen = calls;
+            self.quiet_since = elapsed;
+        }
+        self.recorder.finished_operations() == self.operations && elapsed >= self.quiet_since + QUIET
+    }
+
+    fn note(&mut self, elapsed: Duration, text: String) {
+        self.trace.line(elapsed, "director", text);
+    }
+}

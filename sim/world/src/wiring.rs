@@ -1,0 +1,92 @@
+//! What runs on each host: read it beside `system/nexus/src/main.rs`, which wires the same crates to real AWS.
+
+use std::{sync::Arc, time::Duration};
+
+use nexus_aws::{AwsConfig, DynamoEventStorage, TableNames};
+use nexus_command_service::{CommandService, CommandServiceSettings as ServiceSettings, router, serve};
+use nexus_engine::{Compute, Program, SlownessHandle};
+use nexus_event_store::{EventStore, EventStoreSettings};
+use nexus_governance::{PolicyEnforcer, SchemaValidator};
+use nexus_ports::Platform;
+
+use crate::endpoint_name;
+
+/// Where the command service listens.
+pub const COMMAND_SERVICE_PORT: u16 = 8080;
+const REGION: &str = "us-east-1";
+
+/// What a scenario may say about a host that runs the command service.
+#[derive(Clone, Debug)]
+pub struct CommandServiceSettings {
+    pub connect_timeout: Duration,
+    /// Bound on one attempt of one AWS call.
+    pub attempt_timeout: Duration,
+    pub request_deadline: Duration,
+    /// How many requests the host computes at once.
+    pub servers: usize,
+    /// How long one request keeps a server busy.
+    pub service_time: Duration,
+}
+
+/// Names of the system's tables.
+pub fn table_names() -> Vec<String> {
+    let tables = TableNames::default();
+    vec![tables.events, tables.idempotency]
+}
+
+/// The system's tables as CreateTable requests.
+pub fn table_definitions() -> Vec<serde_json::Value> {
+    nexus_aws::table_definitions(&TableNames::default())
+}
+
+/// One host of the command service: the crates that ship, under a queue for the host's computing time.
+pub fn command_service(settings: &CommandServiceSettings, slowness: SlownessHandle) -> Program {
+    let settings = settings.clone();
+    Arc::new(move |platform, _start_count| {
+        let settings = settings.clone();
+        let slowness = slowness.clone();
+        Box::pin(async move {
+            let compute = Compute::new(platform.clone(), settings.servers, slowness);
+            let service = router(Arc::new(assemble(&platform, &settings)?));
+            let service = costing_time(service, compute, settings.service_time);
+            serve(platform, COMMAND_SERVICE_PORT, service).await?;
+            Ok(())
+        })
+    })
+}
+
+/// The real wiring, with simulated ends: the same clients, store, policies and schemas as in production.
+fn assemble(
+    platform: &Platform,
+    settings: &CommandServiceSettings,
+) -> Result<CommandService, Box<dyn std::error::Error + Send + Sync>> {
+    let storage = DynamoEventStorage::new(platform.clone(), &aws_config(settings), TableNames::default());
+    let store = EventStore::new(platform.clone(), Arc::new(storage), EventStoreSettings::default());
+    let enforcer = Arc::new(PolicyEnforcer::from_catalogue()?);
+    let validator = Arc::new(SchemaValidator::from_catalogue()?);
+    let service_settings =
+        ServiceSettings { request_deadline: settings.request_deadline, ..ServiceSettings::default() };
+    Ok(CommandService::new(platform.clone(), store, enforcer, validator, service_settings))
+}
+
+fn aws_config(settings: &CommandServiceSettings) -> AwsConfig {
+    let credentials = nexus_aws::static_credentials("AKIDSIMULATED", "simulated-secret", None);
+    let endpoint = endpoint_name(nexus_cloud::Service::Dynamodb, REGION);
+    let mut config = AwsConfig::new(REGION, credentials).with_endpoint_url(format!("http://{endpoint}"));
+    config.connect_timeout = settings.connect_timeout;
+    config.attempt_timeout = settings.attempt_timeout;
+    // One attempt per SDK call: the operation's bound only has to be a little longer.
+    config.operation_timeout = settings.attempt_timeout + settings.attempt_timeout / 4;
+    config
+}
+
+/// Lets every request cost the host computing time before it is looked at, so that queueing and overload exist.
+fn costing_time(service: axum::Router, compute: Compute, cost: Duration) -> axum::Router {
+    service.layer(axum::middleware::from_fn(move |request, next: axum::middleware::Next| {
+        let compute = compute.clone();
+        async move {
+            compute.work(cost).await;
+            next.run(request).await
+        }
+    }))
+}
