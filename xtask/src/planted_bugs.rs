@@ -4,6 +4,10 @@
 //! all. The copy lies in `target/bugs/tree` and is built into the target folder of the real tree, so the crates of the
 //! registry are compiled once for both. A file of the copy is written only where its content changes: what has not changed
 //! keeps its time, and cargo does not compile it again.
+//!
+//! The copy's crates carry another version. Cargo names what it builds after a package's version and its place *within*
+//! its workspace, so without this the copy's crates would pass for the real ones: the next `cargo xtask sim` would find
+//! everything built, and run the bugs.
 
 use std::{
     collections::BTreeSet,
@@ -85,10 +89,40 @@ fn prepare(root: &Path, folder: &Path) -> Result<PathBuf, XtaskError> {
     for patch in &patches {
         apply(patch, &staging)?;
     }
+    for manifest in files.iter().filter(|file| file.file_name().is_some_and(|name| name == "Cargo.toml")) {
+        mark(&staging.join(manifest))?;
+    }
     let tree = folder.join("tree");
     mirror(&staging, &tree)?;
     fs::remove_dir_all(&staging).at("remove", &staging)?;
     Ok(tree)
+}
+
+/// What the versions of the copy's crates end with.
+const MARK: &str = "+planted";
+
+fn mark(manifest: &Path) -> Result<(), XtaskError> {
+    let text = fs::read_to_string(manifest).at("read", manifest)?;
+    fs::write(manifest, marked(&text)).at("write", manifest)
+}
+
+/// The manifest with the mark on its package's version, or on the one that the workspace hands down.
+fn marked(manifest: &str) -> String {
+    let mut in_package = false;
+    let mut text = String::new();
+    for line in manifest.lines() {
+        if line.trim_start().starts_with('[') {
+            in_package =
+                ["[package]", "[workspace.package]"].iter().any(|header| line.trim_start().starts_with(header));
+        }
+        let version = line.trim().strip_prefix("version").map(str::trim_start).and_then(|rest| rest.strip_prefix('='));
+        match version.and_then(|rest| rest.trim().strip_prefix('"')).and_then(|rest| rest.split('"').next()) {
+            Some(number) if in_package => text.push_str(&format!("version = \"{number}{MARK}\"")),
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), XtaskError> {
@@ -246,6 +280,31 @@ mod tests {
         assert!(text.contains("c-stale.patch") && text.contains("patch does not apply"), "{text}");
         scratch.write("chaos/bugs/c-stale.patch", "nothing that git knows\n");
         assert!(prepared(&scratch).unwrap_err().to_string().contains("c-stale.patch"));
+    }
+
+    #[test]
+    fn the_copy_s_crates_are_versions_of_their_own() {
+        let table = [
+            (
+                "[package]\nname = \"a\"\nversion = \"0.1.0\"\n",
+                "[package]\nname = \"a\"\nversion = \"0.1.0+planted\"\n",
+            ),
+            ("[workspace.package]\nversion=\"1.2.3\" # ours\n", "[workspace.package]\nversion = \"1.2.3+planted\"\n"),
+            ("[package]\nversion.workspace = true\n", "[package]\nversion.workspace = true\n"),
+            ("[dependencies.b]\nversion = \"2\"\n", "[dependencies.b]\nversion = \"2\"\n"),
+            (
+                "[package]\nversion = \"1.0.0\"\n[profile.sim]\n",
+                "[package]\nversion = \"1.0.0+planted\"\n[profile.sim]\n",
+            ),
+        ];
+        for (manifest, expected) in table {
+            assert_eq!(marked(manifest), expected);
+        }
+        let scratch = repository("planted-version");
+        scratch.write("Cargo.toml", "[workspace.package]\nversion = \"0.1.0\"\n");
+        let tree = prepared(&scratch).unwrap();
+        assert!(read(tree.join("Cargo.toml")).contains("0.1.0+planted"));
+        assert!(!read(scratch.path("Cargo.toml")).contains("planted"));
     }
 
     #[test]
