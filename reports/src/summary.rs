@@ -109,7 +109,8 @@ impl RunRecord {
 
     /// Every bug file that the run names, without repetition, in order.
     pub fn bug_files(&self) -> Vec<String> {
-        let of_trials = self.scenarios.iter().flat_map(|scenario| &scenario.trials).filter_map(|trial| trial.bug_file.clone());
+        let of_trials =
+            self.scenarios.iter().flat_map(|scenario| &scenario.trials).filter_map(|trial| trial.bug_file.clone());
         of_trials.chain(self.bugs.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
@@ -136,13 +137,17 @@ impl RunRecord {
 
     pub(crate) fn outcome_of(&self, scenarios: &[ScenarioSummary]) -> Outcome {
         let tally = tally_over(scenarios);
-        let objectives = || scenarios.iter().flat_map(|scenario| &scenario.objectives).map(crate::aggregate::objective_verdict);
+        let objectives =
+            || scenarios.iter().flat_map(|scenario| &scenario.objectives).map(crate::aggregate::objective_verdict);
         let too_many_inconclusive = tally.inconclusive as f64 > INCONCLUSIVE_SHARE_LIMIT * tally.total() as f64;
         if self.determinism.diverged > 0 {
             Outcome::Diverged
         } else if tally.broken > 0 || objectives().any(|verdict| verdict == Verdict::Broken) {
             Outcome::Broken
-        } else if tally.total() == 0 || too_many_inconclusive || objectives().any(|verdict| verdict == Verdict::Inconclusive) {
+        } else if tally.total() == 0
+            || too_many_inconclusive
+            || objectives().any(|verdict| verdict == Verdict::Inconclusive)
+        {
             Outcome::Inconclusive
         } else {
             Outcome::Held

@@ -142,7 +142,8 @@ pub(crate) fn scenarios(record: &RunRecord, summaries: &[ScenarioSummary]) -> Ta
     let headline = headline_latency(summaries);
     for (scenario, summary) in record.scenarios.iter().zip(summaries) {
         let latency = headline.and_then(|name| summary.latency.get(name));
-        let of_latency = |percentile: f64| plain(format::milliseconds(latency.and_then(|it| it.percentile_ms(percentile))));
+        let of_latency =
+            |percentile: f64| plain(format::milliseconds(latency.and_then(|it| it.percentile_ms(percentile))));
         table.push([
             plain(&summary.name),
             plain(seeds_in_words(scenario.trials.iter().map(|trial| trial.seed), 3)),

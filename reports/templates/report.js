@@ -162,6 +162,17 @@
 
   const quantileName = (nines) => "p" + Number((100 * (1 - 10 ** -nines)).toFixed(Math.max(0, Math.ceil(nines - 1.95))));
 
+  /** The marks that stand at least `gap` pixels right of the last one kept; `null` for the others. */
+  const spaced = (chart, marks, gap) => {
+    let last = -Infinity;
+    return marks.map((mark) => {
+      const at = chart.valToPos(mark, "x");
+      if (at - last < gap) return null;
+      last = at;
+      return mark;
+    });
+  };
+
   const drawCurve = (choice) => {
     const curves = choice ? choice.curves.filter((curve) => curve.points.length > 0) : [];
     const holder = byId("curve");
@@ -188,9 +199,10 @@
             font: FONT,
             grid: { stroke: colour("--grid"), width: 1 },
             ticks: { show: false },
+            size: 30,
             splits: () => marks,
             filter: (_, splits) => splits,
-            values: (_, splits) => splits.map(quantileName),
+            values: (chart, splits) => spaced(chart, splits, 42).map((nines) => (nines == null ? null : quantileName(nines))),
           },
           latencyAxis(),
         ],
@@ -343,6 +355,7 @@
             font: FONT,
             grid: { stroke: colour("--grid"), width: 1 },
             ticks: { show: false },
+            size: 30,
             values: (_, splits) => splits.map((seconds) => seconds + " s"),
           },
           latencyAxis(),

@@ -125,7 +125,10 @@ fn trial(plan: &Plan, seed: u64) -> TrialRecord {
     trial.latency = BTreeMap::from([
         ("command".to_owned(), histograms(&commands, Operation::latency_us)),
         ("read".to_owned(), histograms(&reads, Operation::latency_us)),
-        ("aws:TransactWriteItems".to_owned(), histograms(&commands, |command| command.modelled_us + command.injected_us)),
+        (
+            "aws:TransactWriteItems".to_owned(),
+            histograms(&commands, |command| command.modelled_us + command.injected_us),
+        ),
     ]);
     trial.shares = shares(&commands);
     let point = |operation: &Operation| Point {
@@ -137,8 +140,7 @@ fn trial(plan: &Plan, seed: u64) -> TrialRecord {
         Series::sampled("command", commands.iter().map(point).collect(), 1_200),
         Series::sampled("read", reads.iter().map(point).collect(), 600),
     ];
-    trial.phases =
-        PHASES.map(|(name, from_ms, until_ms)| Phase { name: name.to_owned(), from_ms, until_ms }).to_vec();
+    trial.phases = PHASES.map(|(name, from_ms, until_ms)| Phase { name: name.to_owned(), from_ms, until_ms }).to_vec();
     trial.faults = faults(plan, seed, &mut dice);
     trial.checks = checks(commands.len() as u64);
     trial.goals = vec![
@@ -160,7 +162,8 @@ fn spoil(plan: &Plan, seed: u64, trial: &mut TrialRecord) {
         trial.reason = "idempotency key: key k-000417 was answered twice with different versions".to_owned();
         trial.bug_file = Some("target/nexus/bug-flaky-writes-5.json".to_owned());
         trial.checks[2].outcome = Verdict::Broken;
-        trial.checks[2].message = "key k-000417: first answer version 3, second answer version 4 <other payload>".to_owned();
+        trial.checks[2].message =
+            "key k-000417: first answer version 3, second answer version 4 <other payload>".to_owned();
     }
     if (plan.name, seed) == ("partitioned-service", 7) {
         trial.verdict = Verdict::Inconclusive;
@@ -276,7 +279,8 @@ fn latency_model() -> Vec<LatencyModelRow> {
 }
 
 fn assumptions() -> Vec<Assumption> {
-    let assumption = |name: &str, value: &str, used: u64| Assumption { name: name.to_owned(), value: value.to_owned(), used };
+    let assumption =
+        |name: &str, value: &str, used: u64| Assumption { name: name.to_owned(), value: value.to_owned(), used };
     vec![
         assumption("transaction token window", "10 min from the first call", 12),
         assumption("throttled transactions use capacity", "yes", 5),

@@ -41,9 +41,7 @@ impl RunRecord {
             style: format!("{CHART_LIBRARY_STYLE}\n{STYLE}"),
             chart_library: format!("/*\n{CHART_LIBRARY_LICENCE}*/\n{CHART_LIBRARY}"),
             script: SCRIPT,
-            charts_json: charts
-                .to_embedded_json()
-                .map_err(|error| HtmlError::Charts { reason: error.to_string() })?,
+            charts_json: charts.to_embedded_json().map_err(|error| HtmlError::Charts { reason: error.to_string() })?,
             view: view::View::new(self, &summaries),
         };
         page.render().map_err(|error| HtmlError::Template { reason: error.to_string() })

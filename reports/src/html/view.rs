@@ -83,6 +83,8 @@ pub(super) struct SharePart {
 pub(super) struct Section {
     pub(super) id: &'static str,
     pub(super) title: &'static str,
+    /// For the bar of links.
+    pub(super) short_title: &'static str,
     pub(super) note: &'static str,
     pub(super) table: Table,
 }
@@ -92,7 +94,8 @@ impl View {
         let summary = record.summary_of(summaries);
         let outcome = record.outcome_of(summaries);
         let scenarios = tables::scenarios(record, summaries);
-        let details = record.scenarios.iter().zip(&scenarios.rows).map(|(scenario, row)| details(scenario, row.clone()));
+        let details =
+            record.scenarios.iter().zip(&scenarios.rows).map(|(scenario, row)| details(scenario, row.clone()));
         let failures = trials_not_held(record);
         Self {
             title: format!("Nexus report: {} at {}", outcome.as_str(), record.revision),
@@ -171,18 +174,35 @@ fn tiles(record: &RunRecord, summaries: &[ScenarioSummary], summary: &Summary) -
         ),
         tile(
             "Run again, same trace",
-            format!("{} / {}", format::count(determinism.checked - determinism.diverged.min(determinism.checked)), format::count(determinism.checked)),
-            if determinism.checked == 0 { "determinism not checked".into() } else { format!("{} diverged", determinism.diverged) },
+            format!(
+                "{} / {}",
+                format::count(determinism.checked - determinism.diverged.min(determinism.checked)),
+                format::count(determinism.checked)
+            ),
+            if determinism.checked == 0 {
+                "determinism not checked".into()
+            } else {
+                format!("{} diverged", determinism.diverged)
+            },
             determinism_tone,
         ),
         tile("Faults fired", format::count(firings), format!("{} planned and never fired", not_fired), Tone::Plain),
     ];
     if let Some((name, latency)) = headline_latency(summaries).and_then(|name| summary.latency.get_key_value(name)) {
-        let note = format!("p50 {} ms, p99.9 {} ms", format::milliseconds(latency.p50_ms), format::milliseconds(latency.p999_ms));
+        let note = format!(
+            "p50 {} ms, p99.9 {} ms",
+            format::milliseconds(latency.p50_ms),
+            format::milliseconds(latency.p999_ms)
+        );
         let value = format!("{} ms", format::milliseconds(latency.p99_ms));
         tiles.push(tile("p99 of all scenarios", value, format!("{name}: {note}"), Tone::Plain));
     }
-    tiles.push(tile("AWS calls", format::count(summary.aws_calls), "answered by the simulated AWS".into(), Tone::Plain));
+    tiles.push(tile(
+        "AWS calls",
+        format::count(summary.aws_calls),
+        "answered by the simulated AWS".into(),
+        Tone::Plain,
+    ));
     tiles.push(tile(
         "Simulated time",
         format::seconds(summary.simulated_s),
@@ -241,10 +261,7 @@ fn trial_row(trial: &TrialRecord) -> Vec<Cell> {
         trial.peak_memory_bytes.map_or("–".to_owned(), format::bytes),
         trial.trace_hash.clone(),
     ];
-    let mut row = vec![
-        tables::plain(trial.seed.to_string()),
-        tables::toned(trial.verdict.as_str(), trial.verdict),
-    ];
+    let mut row = vec![tables::plain(trial.seed.to_string()), tables::toned(trial.verdict.as_str(), trial.verdict)];
     row.extend(words.map(tables::plain));
     row
 }
@@ -268,10 +285,11 @@ fn share_bar(scenario: &str, shares: &ShareSummary) -> ShareBar {
 }
 
 fn sections(record: &RunRecord, summaries: &[ScenarioSummary]) -> Vec<Section> {
-    let section = |id, title, note, table| Section { id, title, note, table };
+    let section = |id, short_title, title, note, table| Section { id, title, short_title, note, table };
     let mut sections = vec![
         section(
             "objectives",
+            "Objectives",
             "Objectives",
             "Each bound is judged on the latencies of all trials pooled, from the intended start.",
             tables::objectives(summaries),
@@ -279,31 +297,42 @@ fn sections(record: &RunRecord, summaries: &[ScenarioSummary]) -> Vec<Section> {
         section(
             "checks",
             "Checks",
+            "Checks",
             "A check that examined nothing is vacuous: it has proved nothing.",
             tables::checks(summaries),
         ),
         section(
             "faults",
             "Faults",
+            "Faults",
             "Masked: no client may notice. Detected: clients may be told, in a typed way. Excused: beyond what the system can \
              answer for. A trial whose planned fault never fired shows nothing about it.",
             tables::faults(summaries),
         ),
-        section("goals", "Rare states", "States that a batch of trials should reach at least once.", tables::goals(summaries)),
+        section(
+            "goals",
+            "Rare states",
+            "Rare states",
+            "States that a batch of trials should reach at least once.",
+            tables::goals(summaries),
+        ),
         section(
             "capabilities",
+            "Engines",
             "Faults by engine",
             "What an engine cannot produce, it has not tested.",
             tables::capabilities(record),
         ),
         section(
             "model",
+            "Model",
             "Latency model of the simulated AWS",
             "A model, not a measurement of AWS: the modelled share of every latency above is drawn from it.",
             tables::latency_model(record),
         ),
         section(
             "assumptions",
+            "Assumptions",
             "Assumptions about AWS",
             "Where AWS leaves its behaviour open, and how it was played here.",
             tables::assumptions(record),
