@@ -1,5 +1,7 @@
 //! Routes, headers and bodies.
 
+use std::sync::Arc;
+
 use axum::{
     Json, Router,
     body::Body,
@@ -20,7 +22,7 @@ use serde_json::json;
 use crate::{CommandAnswer, CommandFailure, CommandRequest, CommandService, OrderView};
 
 /// The service's routes: `POST /commands`, `GET /orders/{order_id}`, `GET /health`.
-pub fn router(service: CommandService) -> Router {
+pub fn router(service: Arc<CommandService>) -> Router {
     Router::new()
         .route("/commands", post(post_command))
         .route("/orders/{order_id}", get(get_order))
@@ -32,7 +34,7 @@ pub fn router(service: CommandService) -> Router {
 }
 
 async fn post_command(
-    State(service): State<CommandService>,
+    State(service): State<Arc<CommandService>>,
     request: Request,
 ) -> Result<Json<CommandAnswer>, CommandFailure> {
     let deadline = service.deadline();
@@ -48,7 +50,7 @@ async fn post_command(
 }
 
 async fn get_order(
-    State(service): State<CommandService>,
+    State(service): State<Arc<CommandService>>,
     Path(order_id): Path<String>,
 ) -> Result<Json<OrderView>, CommandFailure> {
     let order = service.order(&order_id, service.deadline()).await?;
@@ -81,7 +83,7 @@ fn visible_header(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// Dates every answer by the platform's clock. The HTTP library would ask the operating system's.
-async fn dated(State(service): State<CommandService>, request: Request, next: Next) -> Response {
+async fn dated(State(service): State<Arc<CommandService>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await.into_response();
     if let Some(date) = http_date(service.platform.unix_time()) {
         response.headers_mut().insert(header::DATE, date);

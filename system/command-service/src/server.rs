@@ -1,11 +1,11 @@
 //! Connections in, on any Platform.
 
-use std::{io, time::Duration};
+use std::{convert::Infallible, io, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use nexus_ports::{BoxConnection, Platform};
+use nexus_ports::{Acceptor, BoxConnection, Platform};
 
 use crate::server_timer::PlatformTimer;
 
@@ -14,12 +14,18 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a failed accept: it fails when file descriptors run out, and trying at once would spin.
 const ACCEPT_FAILURE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts connections on a port and serves each in a task of its own, until its future is dropped.
+/// Binds a port and serves on it: see [`serve_on`].
 ///
 /// # Errors
-/// The port could not be bound. Afterwards errors end single connections, never the service.
-pub async fn serve(platform: Platform, port: u16, router: Router) -> io::Result<()> {
+/// The port could not be bound.
+pub async fn serve(platform: Platform, port: u16, router: Router) -> io::Result<Infallible> {
     let acceptor = platform.listener.bind(port).await?;
+    Ok(serve_on(platform, acceptor, router).await)
+}
+
+/// Accepts connections and serves each in a task of its own, until its future is dropped. Errors end single
+/// connections, never the service.
+pub async fn serve_on(platform: Platform, acceptor: Box<dyn Acceptor>, router: Router) -> Infallible {
     let timer = PlatformTimer::new(platform.clone());
     loop {
         match acceptor.accept().await {

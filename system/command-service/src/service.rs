@@ -16,11 +16,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{CommandFailure, CommandServiceSettings};
 
-/// Executes commands and reads orders. Cheap to clone.
-#[derive(Clone)]
+/// Executes commands and reads orders.
 pub struct CommandService {
     pub(crate) platform: Platform,
-    pub(crate) settings: Arc<CommandServiceSettings>,
+    pub(crate) settings: CommandServiceSettings,
     store: EventStore,
     enforcer: Arc<PolicyEnforcer>,
     validator: Arc<SchemaValidator>,
@@ -87,7 +86,7 @@ impl CommandService {
         validator: Arc<SchemaValidator>,
         settings: CommandServiceSettings,
     ) -> Self {
-        Self { platform, settings: Arc::new(settings), store, enforcer, validator }
+        Self { platform, settings, store, enforcer, validator }
     }
 
     /// The deadline of a request that begins now.
