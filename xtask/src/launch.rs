@@ -22,8 +22,7 @@ use crate::{
 /// | variable | meaning |
 /// |---|---|
 /// | `NEXUS_REVISION` | which source it was built from, see [`revision`] |
-/// | `NEXUS_WORKSPACE_ROOT` | where scenarios and policies are |
-/// | `NEXUS_TARGET_DIR` | where output goes when no other place is named |
+/// | `NEXUS_WORKSPACE_ROOT` | where scenarios and policies are, and `target/nexus` for output |
 /// | `NEXUS_PROFILE` | `sim` or `dev` |
 /// | `NEXUS_PLANTED_BUGS` | `1` in the build that carries planted bugs, else absent |
 pub struct Launch {
@@ -40,7 +39,6 @@ impl Launch {
             .args(arguments)
             .env("NEXUS_REVISION", revision::of(workspace.root()))
             .env("NEXUS_WORKSPACE_ROOT", workspace.root())
-            .env("NEXUS_TARGET_DIR", workspace.target())
             .env("NEXUS_PROFILE", Profile::Sim.name())
             .env_remove("NEXUS_PLANTED_BUGS");
         Launch { command, program }

@@ -66,7 +66,7 @@ fn sim(options: &SimOptions, words: &[OsString]) -> Result<u8, XtaskError> {
     if let Some(engine) = options.engine.single() {
         return become_lab(&workspace, engine, words);
     }
-    let out = options.out.clone().unwrap_or_else(|| workspace.target().join("nexus"));
+    let out = options.out.clone().unwrap_or_else(|| workspace.output());
     let mut runs = Vec::new();
     for engine in options.engine.engines() {
         let executable = flavour::build(&workspace, workspace.root(), LAB, Flavour::sim(*engine))?;

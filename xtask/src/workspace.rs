@@ -40,6 +40,12 @@ impl Workspace {
         &self.target
     }
 
+    /// Where reports and bug files go when no other place is named. Not where builds go: whoever shares one target folder
+    /// among clones keeps each clone's reports apart.
+    pub fn output(&self) -> PathBuf {
+        self.root.join("target").join("nexus")
+    }
+
     /// What `cargo metadata --no-deps` says: the members, their targets and what each depends on.
     pub fn metadata(&self) -> &Value {
         &self.metadata

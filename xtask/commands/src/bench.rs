@@ -33,7 +33,7 @@ impl BenchKind {
         runs the benchmarks. With neither word both run, speed first.",
     after_help = examples(&[
         ("cargo xtask bench bugs", "every planted bug, at most 500 seeds each"),
-        ("cargo xtask bench bugs --only NAME --seeds 50", "one bug, fewer seeds"),
+        ("cargo xtask bench bugs --only policy-denied-but-written --seeds 50", "one bug, fewer seeds"),
         ("cargo xtask bench bugs --json | jq '.bugs[] | select(.caught | not)'", "what escaped"),
         ("cargo xtask bench speed", "calls a second, time and memory of a trial"),
     ])

@@ -20,7 +20,7 @@ use crate::{
         ("cargo xtask sim", "smoke and fast scenarios, several seeds"),
         ("cargo xtask sim --list", "what scenarios there are"),
         ("cargo xtask sim --scenario all --seeds 200 --engine both", "everything, on both engines"),
-        ("cargo xtask sim --scenario NAME --seed 42", "one trial"),
+        ("cargo xtask sim --scenario crashes --seed 42", "one trial"),
         ("cargo xtask sim --check-determinism --seeds 20", "run trials twice and compare their traces"),
         ("cargo xtask sim --json | jq .latency", "for programs"),
     ])
@@ -131,7 +131,7 @@ impl SimOptions {
         the run diverged. At another revision the seeds nearby are tried too before the bug is called fixed (0), still \
         there (1) or not judged (4).",
     after_help = examples(&[
-        ("cargo xtask replay target/nexus/bug-NAME-42.json", "the engine is read from the file"),
+        ("cargo xtask replay target/nexus/bug-crashes-42.json", "the engine is read from the file"),
         ("cargo xtask replay --json bug.json", "for programs"),
     ])
 )]
@@ -151,7 +151,7 @@ pub struct ReplayOptions {
     long_about = "Make the trial of a bug report as small as it can be while it still breaks.\n\n\
         Faults, customers and commands are taken away in turn; what is left breaks the same check.",
     after_help = examples(&[
-        ("cargo xtask shrink target/nexus/bug-NAME-42.json", "writes the smaller trial beside the file"),
+        ("cargo xtask shrink target/nexus/bug-crashes-42.json", "writes the smaller trial beside the file"),
         ("cargo xtask shrink bug.json --out small.json --jobs 2", "writes it where you say"),
     ])
 )]

@@ -17,7 +17,8 @@ use crate::{
 
 pub fn fmt(workspace: &Workspace) -> Finding {
     let mut command = workspace.cargo();
-    command.args(["fmt", "--all", "--check"]);
+    let colour = if std::io::stdout().is_terminal() { "always" } else { "never" };
+    command.args(["fmt", "--all", "--check", "--", "--color", colour]);
     plain(command, "formatted", "run `cargo fmt`")
 }
 

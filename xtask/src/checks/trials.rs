@@ -1,6 +1,6 @@
 //! The steps that run trials and read what the laboratory says of them.
 
-use std::{ffi::OsString, fs, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsString, fs, path::PathBuf};
 
 use nexus_commands::{Engine, EngineChoice, SimOptions, exit};
 use serde_json::Value;
@@ -38,13 +38,15 @@ pub fn determinism(workspace: &Workspace) -> Finding {
     for engine in Engine::ALL {
         let options =
             SimOptions { scenarios: scenarios.clone(), check_determinism: true, ..sim(engine, DETERMINISM_SEEDS) };
-        let summary = run_sim(workspace, options, Profile::Sim, &format!("determinism-{engine}"))?;
-        checked += compared(&summary).map_err(|reason| format!("{engine}: {reason}"))?;
+        let run = run_sim(workspace, options, Profile::Sim, &format!("determinism-{engine}"))?;
+        checked += compared(&run.summary).map_err(|reason| format!("{engine}: {reason}"))?;
+        run.expect(&[exit::HELD, exit::INCONCLUSIVE])?;
     }
     let hashes_of = |profile: Profile| {
         let options = SimOptions { scenarios: scenarios.clone(), ..sim(Engine::Turmoil, PROFILE_SEEDS) };
-        let summary = run_sim(workspace, options, profile, &format!("profile-{}", profile.name()))?;
-        trace_hashes(&summary).map_err(|reason| format!("{} build: {reason}", profile.name()))
+        let run = run_sim(workspace, options, profile, &format!("profile-{}", profile.name()))?;
+        run.expect(&[exit::HELD, exit::INCONCLUSIVE])?;
+        trace_hashes(&run.record()?).map_err(|reason| format!("{} build: {reason}", profile.name()))
     };
     let (optimised, debug) = (hashes_of(Profile::Sim)?, hashes_of(Profile::Dev)?);
     let equal = equal_hashes(&optimised, &debug)?;
@@ -54,8 +56,9 @@ pub fn determinism(workspace: &Workspace) -> Finding {
 /// Every scenario over a few seeds: nothing breaks.
 pub fn chaos(workspace: &Workspace, engine: Engine) -> Finding {
     let options = SimOptions { scenarios: vec!["all".to_owned()], ..sim(engine, CHAOS_SEEDS) };
-    let summary = run_sim(workspace, options, Profile::Sim, &format!("chaos-{engine}"))?;
-    trials_held(&summary)
+    let run = run_sim(workspace, options, Profile::Sim, &format!("chaos-{engine}"))?;
+    run.expect(&[exit::HELD])?;
+    trials_held(&run.summary)
 }
 
 /// A few of the planted bugs must be caught, or the checks have gone blind.
@@ -68,7 +71,11 @@ pub fn bugs(workspace: &Workspace) -> Finding {
     words.extend(canaries.iter().map(|name| format!("--only={name}").into()));
     let launch = Launch::new(workspace, executable, &words).with_planted_bugs();
     let (code, summary) = read(launch.capture())?;
-    all_caught(&summary, &canaries).and_then(|found| expect_held(code).map(|()| found))
+    let found = all_caught(&summary, &canaries)?;
+    match code {
+        exit::HELD => Ok(found),
+        other => Err(meaning(other)),
+    }
 }
 
 fn sim(engine: Engine, seeds: u64) -> SimOptions {
@@ -86,19 +93,45 @@ fn sim(engine: Engine, seeds: u64) -> SimOptions {
     }
 }
 
-/// Builds the laboratory, runs the options, and gives its summary; anything but "all held" is an error that says so.
-fn run_sim(workspace: &Workspace, options: SimOptions, profile: Profile, out: &str) -> Result<Value, String> {
+/// A finished run of `sim`.
+struct Run {
+    code: u8,
+    summary: Value,
+    out: PathBuf,
+}
+
+impl Run {
+    /// Trials ran, none broke, and the exit code is one of these.
+    fn expect(&self, codes: &[u8]) -> Result<(), String> {
+        let verdict = match trials_held(&self.summary) {
+            Ok(_) if codes.contains(&self.code) => Ok(()),
+            Ok(_) => Err(meaning(self.code)),
+            Err(reason) => Err(reason),
+        };
+        verdict.map_err(|reason| format!("{reason}; reports and bug files are in {}", self.out.display()))
+    }
+
+    /// The whole record, which the run leaves beside its report.
+    fn record(&self) -> Result<Value, String> {
+        let path = self.out.join("record.json");
+        let text = fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        serde_json::from_slice(&text).map_err(|error| format!("{} is not JSON: {error}", path.display()))
+    }
+}
+
+/// Builds the laboratory and runs the options; what it leaves behind goes to a folder of this step alone.
+fn run_sim(workspace: &Workspace, options: SimOptions, profile: Profile, name: &str) -> Result<Run, String> {
     let engine = options.engine.single().ok_or("a step runs one engine at a time")?;
-    let out = workspace.target().join("nexus").join("test").join(out);
+    let out = workspace.output().join("test").join(name);
+    if out.exists() {
+        // Bug files of an earlier run would look like this one's.
+        fs::remove_dir_all(&out).map_err(|error| format!("cannot empty {}: {error}", out.display()))?;
+    }
     let executable = flavour::build(workspace, workspace.root(), LAB, Flavour { engine, profile });
     let arguments = options.on(engine, out.clone()).to_arguments();
     let launch = Launch::new(workspace, executable.map_err(|error| error.line())?, &arguments).with_profile(profile);
     let (code, summary) = read(launch.capture())?;
-    let verdict = match trials_held(&summary) {
-        Ok(_) => expect_held(code),
-        Err(reason) => Err(reason),
-    };
-    verdict.map(|()| summary).map_err(|reason| format!("{reason}; reports and bug files are in {}", out.display()))
+    Ok(Run { code, summary, out })
 }
 
 fn read(captured: Result<(u8, Vec<u8>), XtaskError>) -> Result<(u8, Value), String> {
@@ -109,13 +142,14 @@ fn read(captured: Result<(u8, Vec<u8>), XtaskError>) -> Result<(u8, Value), Stri
     }
 }
 
-fn expect_held(code: u8) -> Result<(), String> {
+fn meaning(code: u8) -> String {
     match code {
-        exit::HELD => Ok(()),
-        exit::BROKE => Err("exit code 1: a property broke".to_owned()),
-        exit::DIVERGED => Err("exit code 3: a trial diverged".to_owned()),
-        exit::INCONCLUSIVE => Err("exit code 4: too little happened to judge".to_owned()),
-        other => Err(format!("exit code {other}")),
+        exit::HELD => "exit code 0: all held".to_owned(),
+        exit::BROKE => "exit code 1: a property or an objective broke".to_owned(),
+        exit::USAGE => "exit code 2: the laboratory refused its input".to_owned(),
+        exit::DIVERGED => "exit code 3: a trial diverged".to_owned(),
+        exit::INCONCLUSIVE => "exit code 4: too little happened to judge".to_owned(),
+        other => format!("exit code {other}"),
     }
 }
 
@@ -147,21 +181,28 @@ fn compared(summary: &Value) -> Result<u64, String> {
 }
 
 /// The trace hash of each trial, by "scenario/seed".
-fn trace_hashes(summary: &Value) -> Result<serde_json::Map<String, Value>, String> {
-    match summary.get("trace_hashes").and_then(Value::as_object) {
-        Some(hashes) if !hashes.is_empty() => Ok(hashes.clone()),
-        _ => Err("the summary lacks trace_hashes".to_owned()),
+fn trace_hashes(record: &Value) -> Result<BTreeMap<String, String>, String> {
+    let list = |value: &Value, field: &str| value.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut hashes = BTreeMap::new();
+    for scenario in list(record, "scenarios") {
+        let name = scenario.get("name").and_then(Value::as_str).ok_or("a scenario of the record has no name")?;
+        for trial in list(&scenario, "trials") {
+            let seed = trial.get("seed").and_then(Value::as_u64).ok_or("a trial of the record has no seed")?;
+            match trial.get("trace_hash").and_then(Value::as_str) {
+                Some(hash) if !hash.is_empty() => hashes.insert(format!("{name}/{seed}"), hash.to_owned()),
+                _ => return Err(format!("trial {name}/{seed} has no trace hash")),
+            };
+        }
     }
+    if hashes.is_empty() { Err("the record has no trial".to_owned()) } else { Ok(hashes) }
 }
 
-fn equal_hashes(
-    optimised: &serde_json::Map<String, Value>,
-    debug: &serde_json::Map<String, Value>,
-) -> Result<usize, String> {
+fn equal_hashes(optimised: &BTreeMap<String, String>, debug: &BTreeMap<String, String>) -> Result<usize, String> {
     for (trial, hash) in optimised {
-        if debug.get(trial) != Some(hash) {
-            let other = debug.get(trial).unwrap_or(&Value::Null);
-            return Err(format!("trial {trial} has trace {hash} when optimised and {other} in debug"));
+        match debug.get(trial) {
+            Some(other) if other == hash => {}
+            Some(other) => return Err(format!("trial {trial} has trace {hash} when optimised and {other} in debug")),
+            None => return Err(format!("trial {trial} ran only when optimised")),
         }
     }
     match debug.len() == optimised.len() {
@@ -201,7 +242,11 @@ fn smoke_scenarios(workspace: &Workspace) -> Result<Vec<String>, String> {
     paths.sort();
     match paths.is_empty() {
         true => Err(format!("there is no scenario in {}", folder.display())),
-        false => Ok(paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()),
+        false => Ok(paths
+            .iter()
+            .filter_map(|path| path.file_stem())
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect()),
     }
 }
 
@@ -240,15 +285,54 @@ mod tests {
     }
 
     #[test]
-    fn builds_are_equal_only_trial_by_trial() {
-        let hashes = |value: Value| trace_hashes(&json!({"trace_hashes": value}));
-        let one = hashes(json!({"a/1": "x", "b/1": "y"})).unwrap();
-        assert_eq!(equal_hashes(&one, &one), Ok(2));
-        for other in [json!({"a/1": "x", "b/1": "z"}), json!({"a/1": "x"}), json!({"a/1": "x", "b/1": "y", "c/1": "w"})]
+    fn hashes_are_read_from_the_record() {
+        let trial = |seed: u64, hash: &str| json!({"seed": seed, "trace_hash": hash, "verdict": "held"});
+        let record = json!({"scenarios": [
+            {"name": "a", "trials": [trial(1, "x"), trial(2, "y")]},
+            {"name": "b", "trials": [trial(1, "z")]},
+        ]});
+        let hashes = trace_hashes(&record).unwrap();
+        let expected =
+            [("a/1", "x"), ("a/2", "y"), ("b/1", "z")].map(|(trial, hash)| (trial.to_owned(), hash.to_owned()));
+        assert_eq!(hashes, BTreeMap::from(expected));
+        for record in
+            [json!({}), json!({"scenarios": []}), json!({"scenarios": [{"name": "a", "trials": [trial(1, "")]}]})]
         {
-            assert!(equal_hashes(&one, &hashes(other.clone()).unwrap()).is_err(), "{other}");
+            assert!(trace_hashes(&record).is_err(), "no hash at all proves nothing: {record}");
         }
-        assert!(hashes(json!({})).is_err(), "no hash at all proves nothing");
+    }
+
+    #[test]
+    fn builds_are_equal_only_trial_by_trial() {
+        let hashes = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(trial, hash)| ((*trial).to_owned(), (*hash).to_owned())).collect()
+        };
+        let one = hashes(&[("a/1", "x"), ("b/1", "y")]);
+        assert_eq!(equal_hashes(&one, &one), Ok(2));
+        let others: [&[(&str, &str)]; 3] =
+            [&[("a/1", "x"), ("b/1", "z")], &[("a/1", "x")], &[("a/1", "x"), ("b/1", "y"), ("c/1", "w")]];
+        for other in others {
+            assert!(equal_hashes(&one, &hashes(other)).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_is_judged_by_its_trials_and_its_exit_code() {
+        let run = |code: u8, failed: u64| Run {
+            code,
+            summary: json!({"trials": 3, "failed": failed, "inconclusive": 0}),
+            out: PathBuf::from("out"),
+        };
+        assert_eq!(run(exit::HELD, 0).expect(&[exit::HELD]), Ok(()));
+        assert_eq!(run(exit::INCONCLUSIVE, 0).expect(&[exit::HELD, exit::INCONCLUSIVE]), Ok(()));
+        for (code, failed) in
+            [(exit::INCONCLUSIVE, 0), (exit::BROKE, 0), (exit::DIVERGED, 0), (exit::HELD, 1), (101, 0)]
+        {
+            assert!(
+                run(code, failed).expect(&[exit::HELD]).is_err_and(|reason| reason.ends_with("in out")),
+                "{code} {failed}"
+            );
+        }
     }
 
     #[test]
