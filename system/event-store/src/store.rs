@@ -168,9 +168,7 @@ impl EventStore {
         let mut not_done = None;
         let mut attempts = 0;
         while attempts < self.settings.attempts_max {
-            if attempts > 0 {
-                self.platform.sleep(self.settings.pause(&self.platform, attempts, key)).await;
-            }
+            self.pause(attempts, key, deadline).await;
             let Some(remaining) = deadline.remaining(&self.platform) else { break };
             attempts += 1;
             let failure = match self.platform.timeout(remaining, write()).await {
@@ -199,6 +197,14 @@ impl EventStore {
             (Some(reason), _) => WriteEnd::InDoubt(OutcomeUnknown { attempts, reason }),
             (None, Some(not_done)) => WriteEnd::NotDone(not_done),
             (None, None) => WriteEnd::NotDone(no_time_left(attempts).into()),
+        }
+    }
+
+    /// Waits before another attempt, no longer than the deadline is away.
+    async fn pause(&self, attempts_made: u32, key: &str, deadline: Deadline) {
+        if attempts_made > 0 {
+            let pause = self.settings.pause(&self.platform, attempts_made, key);
+            self.platform.sleep(pause.min(deadline.remaining(&self.platform).unwrap_or_default())).await;
         }
     }
 
@@ -280,9 +286,7 @@ impl EventStore {
         let mut last: Option<LoadError> = None;
         let mut attempts = 0;
         while attempts < self.settings.attempts_max {
-            if attempts > 0 {
-                self.platform.sleep(self.settings.pause(&self.platform, attempts, key)).await;
-            }
+            self.pause(attempts, key, deadline).await;
             let Some(remaining) = deadline.remaining(&self.platform) else { break };
             attempts += 1;
             last = Some(match self.platform.timeout(remaining, read()).await {

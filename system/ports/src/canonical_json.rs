@@ -15,7 +15,7 @@ pub fn canonical_json(value: &Value) -> String {
 
 fn write_value(value: &Value, text: &mut String) {
     match value {
-        Value::Array(items) => write_separated(items.iter(), ('[', ']'), text, |item, text| write_value(item, text)),
+        Value::Array(items) => write_separated(items.iter(), ('[', ']'), text, write_value),
         Value::Object(members) => {
             let mut sorted: Vec<_> = members.iter().collect();
             sorted.sort_by(|left, right| left.0.as_bytes().cmp(right.0.as_bytes()));

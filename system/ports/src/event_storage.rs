@@ -45,39 +45,28 @@ pub struct EventPage {
     pub has_more: bool,
 }
 
-/// Why one append attempt did not report success.
+/// Why one attempt of a conditional write did not report success. `R` is what was found in its way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AppendFailure {
+pub enum WriteFailure<R: std::error::Error> {
+    #[error("{0}")]
+    Refused(R),
     #[error(transparent)]
-    Refused(#[from] AppendRefused),
+    Contended(Contended),
     #[error(transparent)]
-    Contended(#[from] Contended),
+    Throttled(Throttled),
     #[error(transparent)]
-    Throttled(#[from] Throttled),
+    NotSent(NotSent),
     #[error(transparent)]
-    NotSent(#[from] NotSent),
+    Rejected(Rejected),
     #[error(transparent)]
-    Rejected(#[from] Rejected),
-    #[error(transparent)]
-    Unknown(#[from] UnknownOutcome),
+    Unknown(UnknownOutcome),
 }
 
+/// Why one append attempt did not report success.
+pub type AppendFailure = WriteFailure<AppendRefused>;
+
 /// Why one conditional put of a record did not report success.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecordFailure {
-    #[error(transparent)]
-    Refused(#[from] RecordRefused),
-    #[error(transparent)]
-    Contended(#[from] Contended),
-    #[error(transparent)]
-    Throttled(#[from] Throttled),
-    #[error(transparent)]
-    NotSent(#[from] NotSent),
-    #[error(transparent)]
-    Rejected(#[from] Rejected),
-    #[error(transparent)]
-    Unknown(#[from] UnknownOutcome),
-}
+pub type RecordFailure = WriteFailure<RecordRefused>;
 
 /// Why a read gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

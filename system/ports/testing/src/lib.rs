@@ -1,0 +1,13 @@
+//! For tests of what is written against the ports: a [`Platform`](nexus_ports::Platform) in memory and a naive
+//! [`EventStorage`](nexus_ports::EventStorage) whose every outcome can be scripted.
+//!
+//! The platform's clocks are tokio's, so a test with `#[tokio::test(start_paused = true)]` waits for nothing.
+#![forbid(unsafe_code)]
+
+mod event_storage;
+mod network;
+mod platform;
+
+pub use event_storage::{MemoryEventStorage, ReadFate, WriteFate};
+pub use network::MemoryNetwork;
+pub use platform::{EPOCH_UNIX_MS, TestPlatform};
