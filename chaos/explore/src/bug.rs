@@ -28,6 +28,9 @@ pub struct BugReport {
     pub bug_format_version: u32,
     /// Which build must replay it; `cargo xtask replay` reads this first.
     pub engine: String,
+    /// The planted bug that the build was told to have; decides which build must replay it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planted_bug: Option<String>,
     pub revision: String,
     pub profile: String,
     pub scenario: String,
@@ -69,6 +72,7 @@ impl BugReport {
         Self {
             bug_format_version: BUG_FORMAT_VERSION,
             engine: trial.engine.clone(),
+            planted_bug: trial.planted_bug.clone(),
             revision: revision.to_owned(),
             profile: profile.to_owned(),
             scenario: trial.scenario.clone(),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use nexus_checkers::Observation;
 use nexus_cloud::{Call, CallOutcome, CloudConfig, JournalEntry, UnixNanos};
 use nexus_cloud_shell::SharedCloud;
-use nexus_engine::{EngineConfig, Program, RunSummary, Trace, TraceRecord, TrueClock, prepare_thread};
+use nexus_engine::{EngineConfig, Program, RunSummary, Trace, TraceRecord, TrueClock, on_fresh_thread};
 use nexus_faults::{FaultLedger, Firing, PlanHook};
 use nexus_scenario::host_names;
 use nexus_world::{World, WorldBuilder, wiring};
@@ -38,9 +38,14 @@ pub struct Played {
     pub failure: Option<String>,
 }
 
-/// Plays the trial. Call it once per process: see `nexus_engine` on what else would leak from run to run.
+/// Plays the trial on a thread of its own. Call it once per process: see `nexus_engine` on what else would leak from run
+/// to run.
 pub fn play(trial: &Trial) -> Played {
-    prepare_thread(trial.seed);
+    let trial = trial.clone();
+    on_fresh_thread(trial.seed, move || play_here(&trial))
+}
+
+fn play_here(trial: &Trial) -> Played {
     let mut world = World::builder(engine_config(trial));
     let clock = world.handles().true_time();
     let trace = Trace::new(TRACE_LINES_MAX);

@@ -139,14 +139,10 @@ pub struct ObjectiveTemplate {
 #[serde(deny_unknown_fields)]
 struct ScenarioFile {
     description: String,
-    #[serde(default)]
-    topology: Spanned<Topology>,
-    #[serde(default)]
-    service: Spanned<Service>,
-    #[serde(default)]
-    network: Spanned<Network>,
-    #[serde(default)]
-    phases: Spanned<Phases>,
+    topology: Option<Spanned<Topology>>,
+    service: Option<Spanned<Service>>,
+    network: Option<Spanned<Network>>,
+    phases: Option<Spanned<Phases>>,
     workload: Spanned<WorkloadShape>,
     #[serde(default)]
     faults: Vec<Spanned<FaultTemplate>>,
@@ -206,10 +202,10 @@ fn read(name: &str, text: &str) -> Result<Scenario, Problem> {
     let scenario = Scenario {
         name: name.to_owned(),
         description: file.description,
-        topology: file.topology.into_inner(),
-        service: file.service.into_inner(),
-        network: file.network.into_inner(),
-        phases: file.phases.into_inner(),
+        topology: value_or_default(file.topology),
+        service: value_or_default(file.service),
+        network: value_or_default(file.network),
+        phases: value_or_default(file.phases),
         workload: WorkloadShape::default(),
         faults: Vec::new(),
         objectives: file.objectives.into_iter().map(Spanned::into_inner).collect(),
@@ -233,37 +229,77 @@ fn read(name: &str, text: &str) -> Result<Scenario, Problem> {
     Ok(Scenario { faults, workload, ..scenario })
 }
 
+fn value_or_default<T: Default>(table: Option<Spanned<T>>) -> T {
+    table.map(Spanned::into_inner).unwrap_or_default()
+}
+
+fn given_or_default<T: Default + Clone>(table: &Option<Spanned<T>>) -> T {
+    table.as_ref().map(|table| table.get_ref().clone()).unwrap_or_default()
+}
+
+fn span_of<T>(table: &Option<Spanned<T>>) -> Option<std::ops::Range<usize>> {
+    table.as_ref().map(Spanned::span)
+}
+
 fn check_numbers(file: &ScenarioFile) -> Result<(), Problem> {
-    let at = |span: std::ops::Range<usize>, what: &str, help: &str| {
-        Err(Problem { what: what.to_owned(), span: Some(span), help: Some(help.to_owned()) })
+    let at = |span: Option<std::ops::Range<usize>>, what: &str, help: &str| {
+        Err(Problem { what: what.to_owned(), span, help: Some(help.to_owned()) })
     };
-    let topology = file.topology.get_ref();
+    let topology = given_or_default(&file.topology);
     if !(1..=64).contains(&topology.command_services) || topology.servers == 0 {
-        return at(file.topology.span(), "a topology needs 1 to 64 command services with at least one server each", "write command_services = 2, servers = 4");
+        return at(
+            span_of(&file.topology),
+            "a topology needs 1 to 64 command services with at least one server each",
+            "write command_services = 2, servers = 4",
+        );
     }
-    let network = file.network.get_ref();
+    let network = given_or_default(&file.network);
     if network.tick_ms == 0 || network.latency_min_us > network.latency_max_us {
-        return at(file.network.span(), "a tick lasts at least 1 ms, and latency_min_us is at most latency_max_us", "write tick_ms = 2");
+        return at(
+            span_of(&file.network),
+            "a tick lasts at least 1 ms, and latency_min_us is at most latency_max_us",
+            "write tick_ms = 2",
+        );
     }
-    let phases = file.phases.get_ref();
+    let phases = given_or_default(&file.phases);
     if phases.nominal_ms + phases.heal_ms == 0 || phases.drain_ms == 0 {
-        return at(file.phases.span(), "a trial needs a time without faults and a drain", "write nominal_ms = 5000, heal_ms = 5000, drain_ms = 30000");
+        return at(
+            span_of(&file.phases),
+            "a trial needs a time without faults and a drain",
+            "write nominal_ms = 5000, heal_ms = 5000, drain_ms = 30000",
+        );
     }
     if !file.faults.is_empty() && phases.chaos_ms == 0 {
-        return at(file.phases.span(), "there are faults, but chaos_ms is 0: none of them could act", "give chaos_ms a length, or remove the faults");
+        return at(
+            span_of(&file.phases),
+            "there are faults, but chaos_ms is 0: none of them could act",
+            "give chaos_ms a length, or remove the faults",
+        );
     }
     for objective in &file.objectives {
         let ObjectiveTemplate { phase, percentile, limit_ms, .. } = objective.get_ref();
         let phases = ["nominal", "chaos", "heal", "drain", ""];
         if !phases.contains(&phase.as_str()) {
-            return at(objective.span(), &format!("no phase is called `{phase}`"), "phases: nominal, chaos, heal, drain; an empty text means the whole trial");
+            return at(
+                Some(objective.span()),
+                &format!("no phase is called `{phase}`"),
+                "phases: nominal, chaos, heal, drain; an empty text means the whole trial",
+            );
         }
         if !(*percentile > 0.0 && *percentile < 100.0) || !(*limit_ms > 0.0 && limit_ms.is_finite()) {
-            return at(objective.span(), "a percentile lies between 0 and 100 and a limit is above 0", "write percentile = 99.0, limit_ms = 200.0");
+            return at(
+                Some(objective.span()),
+                "a percentile lies between 0 and 100 and a limit is above 0",
+                "write percentile = 99.0, limit_ms = 200.0",
+            );
         }
     }
     if file.seeds == 0 {
-        return Err(Problem { what: "seeds is 0: nothing would run".into(), span: None, help: Some("write seeds = 3, or leave it out".into()) });
+        return Err(Problem {
+            what: "seeds is 0: nothing would run".into(),
+            span: None,
+            help: Some("write seeds = 3, or leave it out".into()),
+        });
     }
     Ok(())
 }
@@ -331,7 +367,12 @@ count = [1, 3]
             ("backwards_range", GOOD.replace("[1, 3]", "[3, 1]")),
             ("syntax", GOOD.replace("kind = ", "kind ")),
             ("no_chaos", format!("{GOOD}\n[phases]\nchaos_ms = 0\n")),
-            ("bad_phase", format!("{GOOD}\n[[objectives]]\nlatency = \"command\"\nphase = \"storm\"\npercentile = 99.0\nlimit_ms = 1.0\n")),
+            (
+                "bad_phase",
+                format!(
+                    "{GOOD}\n[[objectives]]\nlatency = \"command\"\nphase = \"storm\"\npercentile = 99.0\nlimit_ms = 1.0\n"
+                ),
+            ),
         ];
         for (name, text) in cases {
             insta::assert_snapshot!(name, rendered(&text));

@@ -7,7 +7,5 @@
 mod file;
 mod library;
 
-pub use file::{
-    Network, ObjectiveTemplate, Phases, Scenario, ScenarioError, Service, Topology, host_names, parse,
-};
+pub use file::{Network, ObjectiveTemplate, Phases, Scenario, ScenarioError, Service, Topology, host_names, parse};
 pub use library::{LibraryError, Tier, find, load_all, load_file};

@@ -83,8 +83,7 @@ pub fn load_all(scenarios: &Path) -> Result<Vec<(Tier, Scenario)>, LibraryError>
 /// # Errors
 /// If it cannot be read or used.
 pub fn load_file(path: &Path) -> Result<Scenario, LibraryError> {
-    let text =
-        fs::read_to_string(path).map_err(|source| LibraryError::Unreadable { path: path.to_owned(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| LibraryError::Unreadable { path: path.to_owned(), source })?;
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(parse(&name, &path.display().to_string(), &text)?)
 }

@@ -69,6 +69,19 @@ fn assemble(
     Ok(CommandService::new(platform.clone(), store, enforcer, validator, service_settings))
 }
 
+/// The system's own storage client as a host would hold it, with default patience: for benchmarks and tests.
+pub fn storage(platform: &Platform) -> DynamoEventStorage {
+    let default = AwsConfig::new(REGION, nexus_aws::static_credentials("AKIDSIMULATED", "simulated-secret", None));
+    let settings = CommandServiceSettings {
+        connect_timeout: default.connect_timeout,
+        attempt_timeout: default.attempt_timeout,
+        request_deadline: default.operation_timeout,
+        servers: 1,
+        service_time: Duration::ZERO,
+    };
+    DynamoEventStorage::new(platform.clone(), &aws_config(&settings), TableNames::default())
+}
+
 fn aws_config(settings: &CommandServiceSettings) -> AwsConfig {
     let credentials = nexus_aws::static_credentials("AKIDSIMULATED", "simulated-secret", None);
     let endpoint = endpoint_name(nexus_cloud::Service::Dynamodb, REGION);

@@ -1,0 +1,167 @@
+//! The laboratory as a user meets it: exit codes, messages, files.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+/// A trial that must fail: the link to DynamoDB is cut for longer than the trial lasts, so nobody can be answered.
+const HOPELESS: &str = r#"
+description = "Nobody can be answered."
+
+[topology]
+command_services = 1
+
+[phases]
+nominal_ms = 500
+chaos_ms = 1500
+heal_ms = 1
+drain_ms = 1
+
+[workload]
+operations_per_second = 10.0
+
+[[faults]]
+kind = "partition"
+duration_ms = 60000
+
+[[faults]]
+kind = "clock-leap"
+count = 3
+"#;
+
+const CALM: &str = r#"
+description = "Nothing happens."
+
+[phases]
+nominal_ms = 2000
+chaos_ms = 0
+heal_ms = 1
+drain_ms = 30000
+
+[workload]
+operations_per_second = 10.0
+"#;
+
+struct Desk {
+    folder: PathBuf,
+}
+
+impl Desk {
+    fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        Self { folder }
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.folder.join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    fn lab(&self, revision: &str, arguments: &[&str]) -> Output {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let engine = nexus_engine::compiled_engine().to_string();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nexus-lab"));
+        command.current_dir(&self.folder).args(arguments);
+        if arguments[0] == "sim" {
+            command.arg(format!("--engine={engine}"));
+        }
+        command.env("NEXUS_WORKSPACE_ROOT", workspace).env("NEXUS_REVISION", revision).env("NEXUS_PROFILE", "test");
+        command.output().unwrap()
+    }
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_calm_scenario_holds_and_prints_one_object() {
+    let desk = Desk::new("calm");
+    let scenario = desk.write("calm.toml", CALM);
+    let output =
+        desk.lab("r1", &["sim", "--scenario", &scenario, "--seeds", "2", "--check-determinism", "--out", "o", "--json"]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(object["trials"], 2);
+    assert_eq!(object["passed"], 2);
+    assert_eq!(object["determinism"], serde_json::json!({"checked": 2, "diverged": 0}));
+    assert!(object["aws_calls"].as_u64().unwrap() > 20);
+    assert!(object["latency"]["command"]["p99_ms"].as_f64().unwrap() > 1.0);
+    for file in ["record.json", "report.html"] {
+        assert!(desk.folder.join("o").join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn a_broken_trial_is_reported_replayed_and_shrunk() {
+    let desk = Desk::new("hopeless");
+    let scenario = desk.write("hopeless.toml", HOPELESS);
+    let output = desk.lab("r1", &["sim", "--scenario", &scenario, "--seed", "3", "--out", "o", "--json"]);
+    assert_eq!(code(&output), 1, "{}", text(&output));
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let bug = object["bugs"][0].as_str().unwrap().to_owned();
+    assert!(bug.ends_with("bug-hopeless-3.json"), "{bug}");
+    let markdown = fs::read_to_string(desk.folder.join(&bug).with_extension("md")).unwrap();
+    assert!(markdown.contains("cargo xtask replay"), "{markdown}");
+
+    let same = desk.lab("r1", &["replay", &bug]);
+    assert_eq!(code(&same), 1, "{}", text(&same));
+    assert!(text(&same).contains("reproduced"), "{}", text(&same));
+    let other = desk.lab("r2", &["replay", &bug]);
+    assert_eq!(code(&other), 1, "{}", text(&other));
+    assert!(text(&other).contains("still broken"), "{}", text(&other));
+
+    let mut forged: Value = serde_json::from_slice(&fs::read(desk.folder.join(&bug)).unwrap()).unwrap();
+    forged["trace_hash"] = "0".repeat(64).into();
+    forged["trial"]["seed"] = 4.into();
+    let forged = desk.write("forged.json", &forged.to_string());
+    let diverged = desk.lab("r1", &["replay", &forged]);
+    assert_eq!(code(&diverged), 3, "{}", text(&diverged));
+    assert!(text(&diverged).contains("recorded:"), "{}", text(&diverged));
+
+    let shrunk = desk.lab("r1", &["shrink", &bug, "--json"]);
+    assert_eq!(code(&shrunk), 1, "{}", text(&shrunk));
+    let object: Value = serde_json::from_slice(&shrunk.stdout).unwrap();
+    assert!(object["after"]["operations"].as_u64() < object["before"]["operations"].as_u64(), "{object}");
+    assert_eq!(object["after"]["faults"], 1, "only the partition matters: {object}");
+    let again = desk.lab("r1", &["replay", object["file"].as_str().unwrap()]);
+    assert_eq!(code(&again), 1, "{}", text(&again));
+}
+
+#[test]
+fn bad_input_is_explained_and_exits_with_2() {
+    let desk = Desk::new("bad-input");
+    let typo = desk.write("typo.toml", &HOPELESS.replace("duration_ms", "duraton_ms"));
+    let not_a_bug = desk.write("not-a-bug.json", "{\"hello\": 1}");
+    let future = desk.write("future.json", "{\"bug_format_version\": 99, \"revision\": \"abc\", \"engine\": \"turmoil\"}");
+    let workload = desk.write("workload.jsonl", "{\"at_ms\": 1, \"customer\": 1, \"red_order\": \"o-1\"}\n");
+    let calm = desk.write("calm.toml", CALM);
+    let cases: [(&[&str], &str); 9] = [
+        (&["sim", "--scenario", "no-such-scenario"], "no scenario is called `no-such-scenario`"),
+        (&["sim", "--scenario", &typo], "duraton_ms"),
+        (&["sim", "--scenario", "missing.toml"], "missing.toml"),
+        (&["sim", "--seeds", "0"], "--seeds"),
+        (&["sim", "--seed", "minus-one"], "--seed"),
+        (&["sim", "--scenario", &calm, "--workload", &workload], "red_order"),
+        (&["replay", "missing.json"], "missing.json"),
+        (&["replay", &not_a_bug], "not a bug report"),
+        (&["shrink", &future], "format version 99"),
+    ];
+    for (arguments, expected) in cases {
+        let output = desk.lab("r1", arguments);
+        assert_eq!(code(&output), 2, "{arguments:?}: {}", text(&output));
+        assert!(text(&output).contains(expected), "{arguments:?}: {}", text(&output));
+        assert!(!text(&output).contains("panicked"), "{arguments:?}: {}", text(&output));
+    }
+}
