@@ -1,19 +1,24 @@
 //! Histories in, verdict out. Imports neither system nor simulator.
 //!
-//! Where to start: [`CheckInput`] is what is judged, [`Checker`] judges it and [`Finding`] is the verdict.
+//! Where to start: [`CheckInput`] is what is judged, [`Checker`] judges it, [`Finding`] is the verdict
+//! and [`all`] lists every checker. [`goals`] tells which rare states a run reached.
 //! [`linearizability`] holds the search and its models, usable without the rest.
 #![forbid(unsafe_code)]
 
 mod answer;
 mod canonical;
+mod checks;
 mod command;
 mod finding;
+mod goals;
 mod input;
 mod item;
 pub mod linearizability;
 mod sent;
 
 pub use answer::OrderView;
+pub use checks::all;
 pub use command::{SentCommand, SentLine};
 pub use finding::{Checker, Finding, Needs, Violation};
+pub use goals::goals;
 pub use input::*;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{Attempt, CheckInput, Request, answer::Answer, canonical::canonical_json, command::explains, item::StoredEvent};
+use crate::{
+    Attempt, CheckInput, Request, answer::Answer, canonical::canonical_json, command::explains, item::StoredEvent,
+};
 
 /// All attempts, by whomever and in whichever operation, to have one command carried out under one idempotency key.
 pub(crate) struct Submission<'i> {
@@ -58,9 +60,11 @@ pub(crate) fn submissions(input: &CheckInput) -> Vec<Submission<'_>> {
     let mut by_command: BTreeMap<(&str, String), Submission<'_>> = BTreeMap::new();
     for attempt in &input.observation.attempts {
         let (Request::Command(body), Some(key)) = (&attempt.request, &attempt.idempotency_key) else { continue };
-        let submission = by_command
-            .entry((key, canonical_json(body)))
-            .or_insert_with(|| Submission { key, body, attempts: Vec::new() });
+        let submission = by_command.entry((key, canonical_json(body))).or_insert_with(|| Submission {
+            key,
+            body,
+            attempts: Vec::new(),
+        });
         submission.attempts.push((attempt, Answer::of(attempt)));
     }
     let mut submissions: Vec<_> = by_command.into_values().collect();
@@ -71,7 +75,9 @@ pub(crate) fn submissions(input: &CheckInput) -> Vec<Submission<'_>> {
 }
 
 /// The same by key: more than one command under a key means that the key was reused.
-pub(crate) fn submissions_by_key<'s, 'i>(submissions: &'s [Submission<'i>]) -> BTreeMap<&'i str, Vec<&'s Submission<'i>>> {
+pub(crate) fn submissions_by_key<'s, 'i>(
+    submissions: &'s [Submission<'i>],
+) -> BTreeMap<&'i str, Vec<&'s Submission<'i>>> {
     let mut by_key: BTreeMap<&str, Vec<&Submission<'_>>> = BTreeMap::new();
     for submission in submissions {
         by_key.entry(submission.key).or_default().push(submission);

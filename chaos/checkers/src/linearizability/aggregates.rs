@@ -79,9 +79,7 @@ impl AggregateState {
                     && matches!(&events[..], [(event_type, at)] if event_type == command.event_type() && *at == expected_version);
                 is_expected.then(|| self.after(command))
             }
-            Some(AggregateOutput::Refused { code }) => {
-                refusals.contains(&code.as_str()).then(|| self.clone())
-            }
+            Some(AggregateOutput::Refused { code }) => refusals.contains(&code.as_str()).then(|| self.clone()),
             Some(AggregateOutput::Order(_) | AggregateOutput::NotFound) => None,
         }
     }

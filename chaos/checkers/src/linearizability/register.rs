@@ -30,12 +30,7 @@ impl Model for Register {
         None
     }
 
-    fn step(
-        &self,
-        state: &Option<i64>,
-        input: &RegisterInput,
-        output: Option<&RegisterOutput>,
-    ) -> Option<Option<i64>> {
+    fn step(&self, state: &Option<i64>, input: &RegisterInput, output: Option<&RegisterOutput>) -> Option<Option<i64>> {
         let (after, answer) = match *input {
             RegisterInput::Read => (*state, RegisterOutput::Value(*state)),
             RegisterInput::Write(value) => (Some(value), RegisterOutput::Written),

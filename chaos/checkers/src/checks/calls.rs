@@ -1,0 +1,129 @@
+//! How the system calls AWS: how often, how strongly, and whether it ever stops.
+
+use std::collections::BTreeMap;
+
+use super::Check;
+use crate::{AwsCall, CheckInput, Needs, Violation, finding::Examination, input::partition_in};
+
+pub(crate) const ATTEMPTS_BOUNDED: Check = Check {
+    name: "attempts-bounded",
+    needs: Needs::GroundTruth,
+    describe: "One append is sent no more often than its attempts allow, and one idempotency key no more often than its requests, rounds and attempts allow together.",
+    run: attempts_bounded,
+};
+
+pub(crate) const STRONG_READS: Check = Check {
+    name: "strong-reads",
+    needs: Needs::GroundTruth,
+    describe: "The system reads events and idempotency records strongly: nothing is decided on stale data.",
+    run: strong_reads,
+};
+
+pub(crate) const QUIESCENCE: Check = Check {
+    name: "quiescence",
+    needs: Needs::GroundTruth,
+    describe: "After the drain and its bound no service calls AWS, and no call is still running.",
+    run: quiescence,
+};
+
+/// The system's own calls; customers and tests may call AWS as they like.
+pub(crate) fn service_calls(input: &CheckInput) -> impl Iterator<Item = &AwsCall> {
+    input.truth.calls.iter().filter(|call| input.settings.is_service_host(&call.caller))
+}
+
+/// The idempotency key that a write is about.
+pub(crate) fn idempotency_key_of<'c>(call: &'c AwsCall, input: &CheckInput) -> Option<&'c str> {
+    call.keys.iter().find_map(|key| partition_in(key, &input.settings.idempotency_table))
+}
+
+/// How a call is shown as evidence.
+pub(crate) fn told(call: &AwsCall) -> String {
+    let error = call.error.as_deref().unwrap_or("no error");
+    let token = call.client_token.as_deref().unwrap_or("none");
+    format!(
+        "call {} by {} at {} ns: {}, status {}, {error}, applied {}, delivered {}, token {token}",
+        call.sequence, call.caller, call.at_ns, call.operation, call.status, call.applied, call.delivered
+    )
+}
+
+fn attempts_bounded(input: &CheckInput, examination: &mut Examination) {
+    let settings = &input.settings;
+    let mut by_token: BTreeMap<&str, Vec<&AwsCall>> = BTreeMap::new();
+    let mut by_key: BTreeMap<&str, Vec<&AwsCall>> = BTreeMap::new();
+    for call in service_calls(input).filter(|call| call.is_write) {
+        if let Some(token) = &call.client_token {
+            by_token.entry(token).or_default().push(call);
+        }
+        if let Some(key) = idempotency_key_of(call, input) {
+            by_key.entry(key).or_default().push(call);
+        }
+    }
+    for (token, calls) in by_token {
+        let too_many = calls.len() > settings.append_attempts_max as usize;
+        examination.expect(!too_many, || {
+            let what =
+                format!("One append was sent {} times; {} are allowed.", calls.len(), settings.append_attempts_max);
+            with_calls(Violation::new(what).key(token), &calls)
+        });
+    }
+    let mut requests: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for attempt in &input.observation.attempts {
+        if let Some(key) = &attempt.idempotency_key {
+            requests.entry(key).or_default().push(attempt.operation);
+        }
+    }
+    for (key, calls) in by_key {
+        let requests = requests.get(key).map_or(&[][..], Vec::as_slice);
+        // After the last round a refusal may be recorded, which is a write of its own.
+        let rounds = u64::from(settings.decision_rounds_max) + 1;
+        let writes_max = requests.len().max(1) as u64 * rounds * u64::from(settings.append_attempts_max);
+        examination.expect(calls.len() as u64 <= writes_max, || {
+            let what = format!(
+                "{} writes were sent for {} requests under one idempotency key; {writes_max} are allowed.",
+                calls.len(),
+                requests.len()
+            );
+            with_calls(Violation::new(what).key(key), &calls).operations(requests.iter().copied())
+        });
+    }
+}
+
+fn with_calls(violation: Violation, calls: &[&AwsCall]) -> Violation {
+    let violation = calls.iter().take(20).fold(violation, |violation, call| violation.evidence(told(call)));
+    match calls.last() {
+        Some(last) => violation.at(last.at_ns),
+        None => violation,
+    }
+}
+
+fn strong_reads(input: &CheckInput, examination: &mut Examination) {
+    let is_about_own_tables = |call: &AwsCall| call.keys.iter().any(|key| input.settings.is_own_table_key(key));
+    for call in service_calls(input).filter(|call| !call.is_write && is_about_own_tables(call)) {
+        examination.expect(!call.is_eventual_read, || {
+            let violation = Violation::new("A service read events or idempotency records eventually consistent.");
+            Violation { keys: call.keys.clone(), ..violation.at(call.at_ns).evidence(told(call)) }
+        });
+    }
+}
+
+fn quiescence(input: &CheckInput, examination: &mut Examination) {
+    let settings = &input.settings;
+    let quiet_from_ns = settings.drain_ended_at_ns.saturating_add(settings.quiescence_bound_ns);
+    if settings.ended_at_ns < quiet_from_ns || quiet_from_ns == u64::MAX {
+        return;
+    }
+    for call in service_calls(input) {
+        let problem = match call.finished_ns {
+            _ if call.at_ns > quiet_from_ns => Some("A service still calls AWS after the drain and its bound."),
+            None => Some("A service's call of AWS is still running at the end."),
+            Some(finished_ns) if finished_ns > quiet_from_ns => {
+                Some("A service's call of AWS ran on after the drain and its bound.")
+            }
+            Some(_) => None,
+        };
+        examination.expect(problem.is_none(), || {
+            let violation = Violation::new(problem.unwrap_or_default()).at(call.at_ns).evidence(told(call));
+            Violation { keys: call.keys.clone(), ..violation }
+        });
+    }
+}

@@ -1,0 +1,147 @@
+//! What was acknowledged is in storage; what was refused is not; and nothing else is.
+
+use std::collections::BTreeMap;
+
+use super::Check;
+use crate::{
+    CheckInput, Needs, Violation,
+    answer::{Accepted, Answer},
+    finding::Examination,
+    item::{StoredEvent, event_key, events_written, final_streams},
+    sent::{Submission, submissions, submissions_by_key},
+};
+
+pub(crate) const ACKNOWLEDGED_DURABLE: Check = Check {
+    name: "acknowledged-durable",
+    needs: Needs::GroundTruth,
+    describe: "The events of every acknowledged command lie in storage with the ids, types and versions that were acknowledged.",
+    run: acknowledged_durable,
+};
+
+pub(crate) const REFUSED_ABSENT: Check = Check {
+    name: "refused-absent",
+    needs: Needs::GroundTruth,
+    describe: "A command that was refused (by the domain, a policy, a schema, for its reused key), or whose every attempt was told as not applied, has left no event.",
+    run: refused_absent,
+};
+
+pub(crate) const NO_PHANTOM: Check = Check {
+    name: "no-phantom",
+    needs: Needs::GroundTruth,
+    describe: "Every stored event follows from a command that some client had sent before, under the key that the event names.",
+    run: no_phantom,
+};
+
+fn acknowledged_durable(input: &CheckInput, examination: &mut Examination) {
+    let streams = final_streams(input);
+    for submission in submissions(input) {
+        for (attempt, answer) in &submission.attempts {
+            let Answer::Accepted(accepted) = answer else { continue };
+            for missing in missing_events(accepted, submission.key, &streams, examination) {
+                let mut violation =
+                    Violation::new(format!("An acknowledged event is not in storage as acknowledged: {missing}."))
+                        .key(format!("{}/{}", input.settings.events_table, accepted.aggregate))
+                        .key(submission.key)
+                        .operations([attempt.operation]);
+                violation.at_ns = attempt.completed_ns;
+                examination.violation(violation);
+            }
+        }
+    }
+}
+
+fn missing_events(
+    accepted: &Accepted,
+    key: &str,
+    streams: &BTreeMap<String, Vec<StoredEvent>>,
+    examination: &mut Examination,
+) -> Vec<String> {
+    let stored = streams.get(&accepted.aggregate).map_or(&[][..], Vec::as_slice);
+    let mut missing = Vec::new();
+    for event in &accepted.events {
+        examination.examine();
+        let wanted = format!("{} version {} with id {}", event.event_type, event.version, event.event_id);
+        match stored.iter().find(|found| found.version == event.version) {
+            None => missing.push(format!("{wanted}; nothing lies there")),
+            Some(found) => {
+                let is_it =
+                    found.event_id == event.event_id && found.event_type == event.event_type && found.command_id == key;
+                if !is_it {
+                    missing.push(format!("{wanted}; instead lies {} of command {}", found.label(), found.command_id));
+                }
+            }
+        }
+    }
+    missing
+}
+
+fn refused_absent(input: &CheckInput, examination: &mut Examination) {
+    let written = events_written(input);
+    for submission in submissions(input) {
+        let Some(told) = told_as_absent(&submission) else { continue };
+        let mut left = written.iter().filter(|(_, event)| submission.explains(event));
+        let found = left.next();
+        examination.expect(found.is_none(), || {
+            let violation = Violation::new(format!("A command that was told as {told} left an event in storage."))
+                .key(submission.key)
+                .operations(submission.operations());
+            match found {
+                Some((write, event)) => violation
+                    .key(event_key(&input.settings.events_table, event))
+                    .at(write.at_ns)
+                    .evidence(event.label()),
+                None => violation,
+            }
+        });
+    }
+}
+
+/// How clients were told that the command had no effect; `None` if that was not said, or not for certain.
+fn told_as_absent(submission: &Submission<'_>) -> Option<String> {
+    if submission.has_acceptance() {
+        return None;
+    }
+    let refusal = submission.attempts.iter().find_map(|(_, answer)| match answer {
+        Answer::DomainRefused { code } => Some(code),
+        Answer::Rejected { code } => Some(code),
+        _ => None,
+    });
+    let first_role = &submission.attempts.first()?.0.role;
+    match refusal {
+        // Another role may rightly have done what this one may not.
+        Some(code)
+            if code == "policy-denied"
+                && submission.attempts.iter().any(|(attempt, _)| attempt.role != *first_role) =>
+        {
+            None
+        }
+        Some(code) => Some(format!("refused ({code})")),
+        None if submission.attempts.iter().all(|(_, answer)| matches!(answer, Answer::NotApplied { .. })) => {
+            Some("not applied".to_owned())
+        }
+        None => None,
+    }
+}
+
+fn no_phantom(input: &CheckInput, examination: &mut Examination) {
+    let submissions = submissions(input);
+    let by_key = submissions_by_key(&submissions);
+    for (write, event) in events_written(input) {
+        let under_key = by_key.get(event.command_id.as_str()).map_or(&[][..], Vec::as_slice);
+        let source = under_key.iter().find(|submission| submission.explains(&event));
+        let problem = match source {
+            None if under_key.is_empty() => Some("names a command that no client sent"),
+            None => Some("does not say what the command under its key asked for"),
+            Some(submission) if submission.invoked_ns() > write.at_ns => Some("was there before its command was sent"),
+            Some(_) => None,
+        };
+        examination.expect(problem.is_none(), || {
+            Violation::new(format!("A stored event {}.", problem.unwrap_or_default()))
+                .key(event_key(&input.settings.events_table, &event))
+                .key(&event.command_id)
+                .at(write.at_ns)
+                .evidence(format!("{}: {}", event.label(), event.payload))
+                .operations(under_key.iter().flat_map(|submission| submission.operations()))
+        });
+    }
+}

@@ -1,0 +1,73 @@
+//! The checkers, a file for each kind of property.
+
+mod answers;
+mod calls;
+mod durability;
+mod idempotency;
+mod immutability;
+mod lints;
+mod policy;
+mod schema;
+mod stream;
+mod tokens;
+
+pub(crate) use calls::{idempotency_key_of, service_calls};
+
+use crate::{CheckInput, Checker, Finding, Needs, finding::Examination, linearizability::Linearizability};
+
+/// A checker told by its parts.
+pub(crate) struct Check {
+    name: &'static str,
+    needs: Needs,
+    describe: &'static str,
+    run: fn(&CheckInput, &mut Examination),
+}
+
+impl Checker for Check {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    fn describe(&self) -> &'static str {
+        self.describe
+    }
+
+    fn check(&self, input: &CheckInput) -> Finding {
+        let mut examination = Examination::default();
+        (self.run)(input, &mut examination);
+        examination.finish(self.name)
+    }
+}
+
+/// Every checker, in the order in which reports show them.
+pub fn all() -> Vec<Box<dyn Checker>> {
+    vec![
+        Box::new(immutability::IMMUTABILITY),
+        Box::new(immutability::HASH_CHAIN),
+        Box::new(immutability::VERSIONS),
+        Box::new(durability::ACKNOWLEDGED_DURABLE),
+        Box::new(durability::REFUSED_ABSENT),
+        Box::new(durability::NO_PHANTOM),
+        Box::new(idempotency::ANSWERS),
+        Box::new(idempotency::RECORDS),
+        Box::new(Linearizability),
+        Box::new(stream::STREAM_COMPLETE),
+        Box::new(stream::STREAM_FAITHFUL),
+        Box::new(policy::POLICY),
+        Box::new(schema::SCHEMA),
+        Box::new(calls::ATTEMPTS_BOUNDED),
+        Box::new(tokens::STABLE_TOKEN),
+        Box::new(calls::STRONG_READS),
+        Box::new(calls::QUIESCENCE),
+        Box::new(answers::WELL_FORMED),
+        Box::new(answers::CONVERGENCE),
+        Box::new(lints::ACKNOWLEDGED_AFTER_EFFECT),
+        Box::new(lints::NO_LOST_UPDATE),
+        Box::new(lints::UNPROCESSED_ITEMS),
+        Box::new(lints::ATOMIC_RECORD),
+    ]
+}

@@ -1,0 +1,87 @@
+//! What the table's stream carries is what storage holds.
+
+use std::collections::BTreeMap;
+
+use super::Check;
+use crate::{
+    CheckInput, Needs, StreamRecord, Violation,
+    finding::Examination,
+    item::{StoredEvent, event_key, events_written},
+};
+
+pub(crate) const STREAM_COMPLETE: Check = Check {
+    name: "stream-complete",
+    needs: Needs::GroundTruth,
+    describe: "Every committed event appears in the table's stream exactly once, within the bound after its commit or the heal.",
+    run: complete,
+};
+
+pub(crate) const STREAM_FAITHFUL: Check = Check {
+    name: "stream-faithful",
+    needs: Needs::GroundTruth,
+    describe: "The table's stream carries nothing that storage had not before, byte for byte, and each aggregate's events in order of version.",
+    run: faithful,
+};
+
+fn complete(input: &CheckInput, examination: &mut Examination) {
+    let settings = &input.settings;
+    let mut appeared: BTreeMap<&str, Vec<&StreamRecord>> = BTreeMap::new();
+    for record in event_records(input) {
+        appeared.entry(&record.key).or_default().push(record);
+    }
+    for (write, event) in events_written(input) {
+        let records = appeared.get(write.key.as_str()).map_or(&[][..], Vec::as_slice);
+        let due_ns = write.at_ns.max(settings.healed_at_ns).saturating_add(settings.stream_bound_ns);
+        let problem = match records {
+            [] if due_ns > settings.ended_at_ns => continue,
+            [] => Some("never appeared in the stream".to_owned()),
+            [record] if record.at_ns > due_ns => Some(format!("appeared {} ns after the bound", record.at_ns - due_ns)),
+            [_] => None,
+            several => Some(format!("appeared {} times in the stream", several.len())),
+        };
+        examination.expect(problem.is_none(), || {
+            Violation::new(format!("A committed event {}.", problem.unwrap_or_default()))
+                .key(&write.key)
+                .at(write.at_ns)
+                .evidence(event.label())
+        });
+    }
+}
+
+fn faithful(input: &CheckInput, examination: &mut Examination) {
+    // From the last to the first, so that the first write of a key stays: an overwritten event is no excuse.
+    let written: BTreeMap<&str, _> = input.truth.writes.iter().rev().map(|write| (write.key.as_str(), write)).collect();
+    let mut last_version: BTreeMap<String, u64> = BTreeMap::new();
+    for record in event_records(input) {
+        let problem = match written.get(record.key.as_str()) {
+            None => Some("carries an event that storage never had"),
+            Some(write) if write.at_ns > record.at_ns => Some("carried an event before it was committed"),
+            Some(write) if write.new_image != record.new_image => Some("carries other bytes than storage has"),
+            Some(_) => None,
+        };
+        examination.expect(problem.is_none(), || {
+            Violation::new(format!("The stream {}.", problem.unwrap_or_default()))
+                .key(&record.key)
+                .at(record.at_ns)
+                .evidence(format!("shard {}, sequence number {}", record.shard, record.sequence_number))
+        });
+        examination.expect(record.event_name == "INSERT", || {
+            Violation::new(format!("The stream tells {} of an event's item.", record.event_name))
+                .key(&record.key)
+                .at(record.at_ns)
+        });
+        let Some(event) = record.new_image.as_ref().and_then(|image| StoredEvent::read(image).ok()) else { continue };
+        let last = last_version.entry(event.stream.clone()).or_default();
+        let before = *last;
+        examination.expect(event.version >= before, || {
+            Violation::new(format!("The stream carried version {} after version {before}.", event.version))
+                .key(event_key(&input.settings.events_table, &event))
+                .at(record.at_ns)
+        });
+        *last = before.max(event.version);
+    }
+}
+
+fn event_records(input: &CheckInput) -> impl Iterator<Item = &StreamRecord> {
+    input.truth.stream.iter().filter(|record| record.table == input.settings.events_table)
+}
