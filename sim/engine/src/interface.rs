@@ -46,6 +46,9 @@ pub type ProgramFuture = Pin<Box<dyn Future<Output = ProgramResult> + Send>>;
 
 /// Starts (and after a crash restarts) a host. What it does not keep on `Platform::disk` is lost with a crash.
 /// `start_count` is 0 at first, then 1, 2 … per restart.
+///
+/// A program that returns Ok leaves its tasks running and its host up. One that returns an error or panics, and a task
+/// that panics, end the run with [`EngineError::HostFailed`].
 pub type Program = Arc<dyn Fn(Platform, u32) -> ProgramFuture + Send + Sync>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,10 +62,13 @@ pub enum Direction {
 /// against its topology before it runs.
 pub trait Control {
     fn elapsed(&self) -> Elapsed;
-    /// Power loss: all tasks and memory of the host are gone at once, no goodbye packets reach its peers.
+    /// Power loss: all tasks and memory of the host are gone at once, no goodbye packets reach its peers. Does nothing
+    /// to a host that is down already.
     fn crash(&mut self, host: &str);
-    /// Starts a crashed host again with its disk as it was.
+    /// Starts a crashed host again with its disk as it was. Does nothing to a host that is up.
     fn restart(&mut self, host: &str);
+    /// Packets between the two get lost. As TCP sends them again, connections that live until the repair then go on; a
+    /// dial hangs. Partitions and crashes do not undo each other.
     fn partition(&mut self, first: &str, second: &str, direction: Direction);
     /// Ends every partition between the two, in both directions.
     fn repair(&mut self, first: &str, second: &str);

@@ -36,6 +36,8 @@ pub(crate) struct Links {
     down: BTreeSet<HostId>,
     latency: Latency,
     pair_latencies: BTreeMap<(HostId, HostId), Latency>,
+    #[cfg(not(madsim))]
+    waiting_dials: BTreeMap<(HostId, u16), usize>,
 }
 
 impl Links {
@@ -47,6 +49,8 @@ impl Links {
             down: BTreeSet::new(),
             latency: Latency::new(config.link_latency_min, config.link_latency_max),
             pair_latencies: BTreeMap::new(),
+            #[cfg(not(madsim))]
+            waiting_dials: BTreeMap::new(),
         }
     }
 
@@ -120,5 +124,11 @@ impl Links {
 
     pub(crate) fn latency(&self, first: HostId, second: HostId) -> Latency {
         self.pair_latencies.get(&(first.min(second), first.max(second))).copied().unwrap_or(self.latency)
+    }
+
+    /// How many dials wait to be accepted at a host's port; madsim's network keeps its own queues.
+    #[cfg(not(madsim))]
+    pub(crate) fn waiting_dials(&mut self, to: (HostId, u16)) -> &mut usize {
+        self.waiting_dials.entry(to).or_default()
     }
 }

@@ -26,6 +26,10 @@ use crate::{
 /// both, and panics when the second is exceeded.
 pub(crate) const CAPACITY: usize = 8_192;
 
+/// Connections to one port that may wait to be accepted; a SYN beyond them is lost, as Linux does. Half of what turmoil
+/// bears: SYNs of crashed dialers still lie in its queue and are not counted here.
+const BACKLOG: usize = CAPACITY / 2;
+
 /// Linux's first waits before a SYN is sent again double from here (RFC 6298, section 2).
 const SYN_RETRY_FIRST: Duration = Duration::from_secs(1);
 const SYN_RETRY_MAX: Duration = Duration::from_secs(32);
@@ -72,12 +76,21 @@ struct Route {
 
 impl Route {
     async fn connect(self) -> io::Result<TcpStream> {
+        let mut wait = SYN_RETRY_FIRST;
+        let waiting = loop {
+            match WaitingDial::begin(&self) {
+                Some(waiting) => break waiting,
+                None => sleep(wait).await,
+            }
+            wait = (wait * 2).min(SYN_RETRY_MAX);
+        };
         let host = lock(&self.links).name(self.to).to_owned();
         let stream = TcpStream::connect((host.as_str(), self.port)).await?;
+        drop(waiting);
         // turmoil's SYN-ACK is instant and passes every partition: let it take its way back.
         let way_back = lock(&self.links).latency(self.from, self.to).min;
         sleep(way_back).await;
-        let mut wait = SYN_RETRY_FIRST;
+        wait = SYN_RETRY_FIRST;
         while self.answer_is_lost() {
             sleep(wait).await;
             wait = (wait * 2).min(SYN_RETRY_MAX);
@@ -87,6 +100,32 @@ impl Route {
 
     fn answer_is_lost(&self) -> bool {
         self.from != self.to && lock(&self.links).is_blocked(self.to, self.from)
+    }
+}
+
+/// A dial that waits to be accepted, counted as long as it lives.
+struct WaitingDial {
+    to: (HostId, u16),
+    links: Arc<Mutex<Links>>,
+}
+
+impl WaitingDial {
+    /// None if the port's queue is full.
+    fn begin(route: &Route) -> Option<Self> {
+        let to = (route.to, route.port);
+        let mut links = lock(&route.links);
+        let waiting = links.waiting_dials(to);
+        if *waiting >= BACKLOG {
+            return None;
+        }
+        *waiting += 1;
+        Some(Self { to, links: route.links.clone() })
+    }
+}
+
+impl Drop for WaitingDial {
+    fn drop(&mut self) {
+        *lock(&self.links).waiting_dials(self.to) -= 1;
     }
 }
 
