@@ -44,7 +44,7 @@ pub fn run(options: &TestOptions) -> Result<u8, XtaskError> {
     let workspace = Workspace::find()?;
     interrupt::watch();
     let outcomes = run_all(&steps, |step| finding_of(step, &workspace));
-    anstream::println!("\n{}", table::summary(&outcomes));
+    anstream::println!("\n{}", table::summary(&outcomes, steps.len()));
     Ok(exit_code(&outcomes, steps.len()))
 }
 

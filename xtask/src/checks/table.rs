@@ -20,8 +20,8 @@ pub fn line(outcome: &Outcome) -> String {
     format!("{style}{word}{style:#} {} {DIMMED}({}){DIMMED:#} {detail}", outcome.step.name(), seconds(outcome.took))
 }
 
-/// All outcomes, one line each, and how many held.
-pub fn summary(outcomes: &[Outcome]) -> String {
+/// All outcomes, one line each, and how many of the planned steps held.
+pub fn summary(outcomes: &[Outcome], planned: usize) -> String {
     let mut text = String::new();
     for outcome in outcomes {
         let (style, word) = verdict(outcome);
@@ -34,16 +34,13 @@ pub fn summary(outcomes: &[Outcome]) -> String {
             seconds(outcome.took)
         );
     }
-    let failed = outcomes.iter().filter(|outcome| outcome.finding.is_err()).count();
+    let held = outcomes.iter().filter(|outcome| outcome.finding.is_ok()).count();
     let total: Duration = outcomes.iter().map(|outcome| outcome.took).sum();
-    let style = if failed == 0 { HELD } else { FAILED };
-    let _ = write!(
-        text,
-        "{style}{} of {} steps held{style:#} in {}",
-        outcomes.len() - failed,
-        outcomes.len(),
-        seconds(total)
-    );
+    let style = if held == planned { HELD } else { FAILED };
+    let _ = write!(text, "{style}{held} of {planned} steps held{style:#} in {}", seconds(total));
+    if outcomes.len() < planned {
+        let _ = write!(text, "; {} did not run", planned - outcomes.len());
+    }
     text
 }
 
@@ -67,10 +64,10 @@ mod tests {
             Outcome { step: Step::Fmt, finding: Ok("clean".to_owned()), took: Duration::from_millis(1_234) },
             Outcome { step: Step::Tidy, finding: Err("two places\nfirst".to_owned()), took: Duration::from_millis(10) },
         ];
-        let text = anstream::adapter::strip_str(&summary(&outcomes)).to_string();
+        let text = anstream::adapter::strip_str(&summary(&outcomes, 3)).to_string();
         let expected = "held    fmt                1.2 s  clean\n\
                         FAILED  tidy               0.0 s  two places\n\
-                        1 of 2 steps held in 1.2 s";
+                        1 of 3 steps held in 1.2 s; 1 did not run";
         assert_eq!(text, expected);
         assert!(line(&outcomes[1]).contains("first"), "the step's own line keeps every detail");
     }
