@@ -86,6 +86,8 @@ pub enum Output {
     Reply { request: RequestId, response: WireResponse },
     /// Close the connection without an answer.
     Reset { request: RequestId },
+    /// Send the head and half the body of this answer, then close the connection. A shell that cannot do that resets.
+    Truncated { request: RequestId, response: WireResponse },
 }
 
 /// A call as faults and journals see it: decoded far enough to be addressed.
@@ -208,7 +210,10 @@ pub struct CallOutcome {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "kebab-case")]
 pub enum JournalEntry {
-    Call { call: Call, outcome: CallOutcome },
+    Call {
+        call: Call,
+        outcome: CallOutcome,
+    },
     /// An item changed in storage. Images are DynamoDB JSON (`{"pk":{"S":"…"}}`).
     Write {
         /// The call that did it.

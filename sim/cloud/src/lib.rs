@@ -1,6 +1,22 @@
 //! The simulated AWS, sans-I/O: services, wire codecs, latency model, journal.
+//!
+//! [`Cloud`] takes requests in and gives outputs out; whoever drives it owns the clock, the sockets and the tasks.
 #![forbid(unsafe_code)]
 
+mod assumptions;
+mod cloud;
+mod dynamodb;
+mod entropy;
+mod faults;
 mod interface;
+mod journal;
+mod latency;
+mod streams;
+pub mod wire;
 
+pub use assumptions::Assumptions;
+pub use cloud::{Cloud, CloudConfig};
+pub use dynamodb::{DynamoDbConfig, capacity::CapacityConfig, errors::DynamodbError};
 pub use interface::*;
+pub use latency::{LatencyClass, LatencyModel};
+pub use streams::StreamConfig;
