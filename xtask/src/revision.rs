@@ -9,8 +9,10 @@ use sha2::{Digest, Sha256};
 
 use crate::source_files;
 
-/// `1a2b3c4d5e6f` for a clean git work tree; `1a2b3c4d5e6f+8badf00d` when files differ from that commit, the second part
-/// being a digest of them; `source-1a2b3c4d5e6f` outside git, a digest of all source files.
+/// `1a2b3c4d5e6f` for a git work tree whose source is that commit's; `1a2b3c4d5e6f+8badf00d` when source files differ from
+/// it, the second part being a digest of them; `source-1a2b3c4d5e6f` outside git, a digest of all source files.
+///
+/// Only source counts: a bug report laid into the work tree to be replayed must not make it another revision.
 pub fn of(root: &Path) -> String {
     match head(root) {
         Some(commit) => match differing(root) {
@@ -31,11 +33,12 @@ fn head(root: &Path) -> Option<String> {
     is_commit.then(|| commit.chars().take(12).collect())
 }
 
-/// Files below `root` that differ from the commit, deleted ones included, and untracked ones that git does not ignore.
+/// Source files that differ from the commit, deleted ones included, and untracked ones that git does not ignore.
 fn differing(root: &Path) -> Vec<PathBuf> {
     let changed = source_files::git_names(root, &["diff", "--name-only", "--relative", "--no-renames", "-z", "HEAD"]);
     let untracked = source_files::git_names(root, &["ls-files", "--others", "--exclude-standard", "-z"]);
     let mut files: Vec<PathBuf> = changed.into_iter().chain(untracked).flatten().collect();
+    files.retain(|file| source_files::is_source(file));
     files.sort();
     files.dedup();
     files
@@ -77,9 +80,10 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_tree_is_its_commit_whatever_is_ignored() {
+    fn clean_source_is_its_commit_whatever_else_lies_there() {
         let (scratch, commit) = committed("revision-clean");
         scratch.write("target/sim/program", "built");
+        scratch.write("bug-crashes-42.json", "{}");
         assert_eq!(of(scratch.root()), commit);
     }
 

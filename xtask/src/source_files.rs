@@ -23,7 +23,12 @@ const SOURCES: [&str; 11] = [
     "xtask",
 ];
 
-/// Every source file of the work tree, relative to `root`, sorted; files that git lists but that are deleted are left out.
+/// Whether a path, relative to the root, is part of what a build and its trials are made of.
+pub fn is_source(file: &Path) -> bool {
+    file.components().next().and_then(|first| first.as_os_str().to_str()).is_some_and(|first| SOURCES.contains(&first))
+}
+
+/// Every file of the work tree that is or may become part of the repository, relative to `root`, sorted; files that git lists but that are deleted are left out.
 ///
 /// # Errors
 /// When a folder cannot be read.
