@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use nexus_ports::{
-    AppendFailure, AppendTransaction, BoxFuture, EventPage, EventStorage, IdempotencyRecord, Platform, ReadFailure,
-    RecordFailure, StreamName, Version,
+    AppendFailure, AppendTransaction, BoxFuture, EventPage, EventStorage, IdempotencyRecord, Platform, ReadConsistency,
+    ReadFailure, RecordFailure, StreamName, Version,
 };
 
 use crate::{
@@ -70,14 +70,19 @@ impl DynamoEventStorage {
     }
 
     /// A page may be empty and yet not be the last (DynamoDB promises no more), so empty ones are read on.
-    async fn query_after(&self, stream: &StreamName, after: Version) -> Result<EventPage, ReadFailure> {
+    async fn query_after(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        consistency: ReadConsistency,
+    ) -> Result<EventPage, ReadFailure> {
         let mut start = None;
         loop {
             let call = self
                 .client
                 .query()
                 .table_name(&self.tables.events)
-                .consistent_read(true)
+                .consistent_read(consistency == ReadConsistency::Strong)
                 .key_condition_expression("pk = :stream AND sk > :after")
                 .expression_attribute_values(":stream", items::text(stream.as_str()))
                 .expression_attribute_values(":after", items::number(after.0))
@@ -114,8 +119,9 @@ impl EventStorage for DynamoEventStorage {
         &'a self,
         stream: &'a StreamName,
         after: Version,
+        consistency: ReadConsistency,
     ) -> BoxFuture<'a, Result<EventPage, ReadFailure>> {
-        Box::pin(self.query_after(stream, after))
+        Box::pin(self.query_after(stream, after, consistency))
     }
 
     fn read_idempotency_record<'a>(

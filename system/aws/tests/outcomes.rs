@@ -3,8 +3,8 @@
 mod support;
 
 use nexus_ports::{
-    AppendRefused, EventPage, EventRecord, EventStorage, IdempotencyRecord, ReadFailure, RecordRefused, Version,
-    WriteFailure,
+    AppendRefused, EventPage, EventRecord, EventStorage, IdempotencyRecord, ReadConsistency, ReadFailure,
+    RecordRefused, Version, WriteFailure,
 };
 use serde_json::{Value, json};
 use support::{Bench, Reply, event, record, refusal, transaction};
@@ -256,9 +256,9 @@ async fn reads_are_strong_and_go_over_empty_pages() {
     let last = json!({"Items": []});
     let bench = Bench::new([empty, page, last].map(|body| Reply::ok(&body.to_string())));
     let stream = "order-o-1".parse().unwrap();
-    let found = bench.storage.read_events(&stream, Version(0)).await.unwrap();
+    let found = bench.storage.read_events(&stream, Version(0), ReadConsistency::Strong).await.unwrap();
     assert_eq!(found, EventPage { events: vec![event(1), event(2)], has_more: true });
-    let rest = bench.storage.read_events(&stream, Version(2)).await.unwrap();
+    let rest = bench.storage.read_events(&stream, Version(2), ReadConsistency::Strong).await.unwrap();
     assert_eq!(rest, EventPage::default());
     let sent: Vec<Value> = bench.seen().iter().map(|seen| serde_json::from_str(&seen.body).unwrap()).collect();
     assert!(sent.iter().all(|query| query["ConsistentRead"] == json!(true)));

@@ -57,6 +57,8 @@ pub enum CommandFailure {
     InvalidAppend(InvalidAppend),
     #[error("there is no order `{order_id}`")]
     OrderNotFound { order_id: String },
+    #[error("the query `{query}` is not one: only consistency=strong or consistency=eventual can be asked for")]
+    UnknownQuery { query: String },
     #[error("there is nothing at this path")]
     PathNotFound,
     #[error("this path does not take this method")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Path, RawQuery, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::{Timestamp, fmt::rfc2822};
 use nexus_domain::Command;
 use nexus_event_store::Deadline;
-use nexus_ports::UnixTime;
+use nexus_ports::{ReadConsistency, UnixTime};
 use serde_json::json;
 
 use crate::{CommandAnswer, CommandFailure, CommandRequest, CommandService, OrderView};
@@ -52,9 +52,20 @@ async fn post_command(
 async fn get_order(
     State(service): State<Arc<CommandService>>,
     Path(order_id): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<OrderView>, CommandFailure> {
-    let order = service.order(&order_id, service.deadline()).await?;
+    let consistency = consistency(query.as_deref())?;
+    let order = service.order(&order_id, consistency, service.deadline()).await?;
     order.map(Json).ok_or(CommandFailure::OrderNotFound { order_id })
+}
+
+/// Strong unless the query says `consistency=eventual`. Anything else in it is a slip that the sender should know of.
+fn consistency(query: Option<&str>) -> Result<ReadConsistency, CommandFailure> {
+    match query {
+        None | Some("" | "consistency=strong") => Ok(ReadConsistency::Strong),
+        Some("consistency=eventual") => Ok(ReadConsistency::Eventual),
+        Some(query) => Err(CommandFailure::UnknownQuery { query: query.to_owned() }),
+    }
 }
 
 async fn whole_body(service: &CommandService, body: Body, deadline: Deadline) -> Result<Bytes, CommandFailure> {

@@ -110,6 +110,7 @@ fn kind(failure: &CommandFailure) -> (StatusCode, &str, &'static str, Outcome) {
             (StatusCode::INTERNAL_SERVER_ERROR, "storage-rejected", "Storage does not take the request", NotApplied)
         }
         F::OrderNotFound { .. } => (StatusCode::NOT_FOUND, "order-not-found", "There is no such order", Refused),
+        F::UnknownQuery { .. } => (StatusCode::BAD_REQUEST, "unknown-query", "The query is not understood", Refused),
         F::PathNotFound => (StatusCode::NOT_FOUND, "path-not-found", "There is no such path", Refused),
         F::MethodNotAllowed => {
             (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The path does not take this method", Refused)

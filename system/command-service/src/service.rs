@@ -8,7 +8,8 @@ use nexus_event_store::{
 };
 use nexus_governance::{Decision, PolicyEnforcer, PolicyInput, SchemaValidator};
 use nexus_ports::{
-    EventRecord, IdempotencyRecord, InvalidStreamName, Platform, RecordedOutcome, StreamName, canonical_json,
+    EventRecord, IdempotencyRecord, InvalidStreamName, Platform, ReadConsistency, RecordedOutcome, StreamName,
+    canonical_json,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -131,13 +132,22 @@ impl CommandService {
         Err(CommandFailure::Conflict { rounds: self.settings.rounds_max })
     }
 
-    /// An order as of now, read strongly; `None` before it is placed.
+    /// An order as of now; `None` before it is placed. Read strongly unless an eventual view is enough.
     ///
     /// # Errors
     /// The order's id is not one, or its stream could not be read.
-    pub async fn order(&self, order_id: &str, deadline: Deadline) -> Result<Option<OrderView>, CommandFailure> {
+    pub async fn order(
+        &self,
+        order_id: &str,
+        consistency: ReadConsistency,
+        deadline: Deadline,
+    ) -> Result<Option<OrderView>, CommandFailure> {
         let aggregate = AggregateId::new(AggregateKind::Order, order_id)?;
-        let loaded = self.store.load(&stream_of(&aggregate)?, deadline).await?;
+        let stream = stream_of(&aggregate)?;
+        let loaded = match consistency {
+            ReadConsistency::Strong => self.store.load(&stream, deadline).await?,
+            ReadConsistency::Eventual => self.store.view(&stream, deadline).await?,
+        };
         match fold(aggregate.kind, &loaded.events)? {
             Aggregate::Order(order) if !loaded.events.is_empty() => {
                 Ok(Some(OrderView { version: loaded.head.version.0, order }))

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use nexus_ports::{
-    AppendRefused, AppendTransaction, EventRecord, EventStorage, IdempotencyRecord, NotSent, Platform, ReadFailure,
-    RecordRefused, RecordedOutcome, StreamName, Throttled, UnknownOutcome, Version, VersionRange, WriteFailure,
-    canonical_json,
+    AppendRefused, AppendTransaction, EventRecord, EventStorage, IdempotencyRecord, NotSent, Platform, ReadConsistency,
+    ReadFailure, RecordRefused, RecordedOutcome, StreamName, Throttled, UnknownOutcome, Version, VersionRange,
+    WriteFailure, canonical_json,
 };
 use serde_json::Value;
 
@@ -62,11 +62,30 @@ impl EventStore {
     /// # Errors
     /// [`LoadError::Corrupt`] if it has a gap or its hashes do not chain: nothing may be decided on it.
     pub async fn load(&self, stream: &StreamName, deadline: Deadline) -> Result<LoadedStream, LoadError> {
+        self.load_with(stream, ReadConsistency::Strong, deadline).await
+    }
+
+    /// Reads a whole stream for a view: verified too, but the newest events may be missing. Its head must never be
+    /// appended to.
+    ///
+    /// # Errors
+    /// As [`EventStore::load`].
+    pub async fn view(&self, stream: &StreamName, deadline: Deadline) -> Result<LoadedStream, LoadError> {
+        self.load_with(stream, ReadConsistency::Eventual, deadline).await
+    }
+
+    async fn load_with(
+        &self,
+        stream: &StreamName,
+        consistency: ReadConsistency,
+        deadline: Deadline,
+    ) -> Result<LoadedStream, LoadError> {
         let mut head = StreamHead::empty(stream.clone());
         let mut events = Vec::new();
         loop {
             let after = head.version;
-            let page = self.read(stream.as_str(), deadline, || self.storage.read_events(stream, after)).await?;
+            let page =
+                self.read(stream.as_str(), deadline, || self.storage.read_events(stream, after, consistency)).await?;
             for event in &page.events {
                 head.advance(event)?;
             }
@@ -272,7 +291,8 @@ impl EventStore {
         }
         let stream = &transaction.record.stream;
         let before = Version(transaction.events[0].version.0 - 1);
-        let page = self.read(stream.as_str(), deadline, || self.storage.read_events(stream, before)).await?;
+        let read = || self.storage.read_events(stream, before, ReadConsistency::Strong);
+        let page = self.read(stream.as_str(), deadline, read).await?;
         let last = transaction.events.last().map_or(before, |event| event.version);
         let events = page.events.into_iter().filter(|event| event.version <= last).collect();
         Ok(AppendRefused { events, record: None })

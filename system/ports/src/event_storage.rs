@@ -6,7 +6,7 @@ use crate::{BoxFuture, EventRecord, IdempotencyRecord, StreamName, Version};
 /// Conditional, transactional storage of events and idempotency records.
 ///
 /// An implementation makes ONE attempt per call and retries nothing by itself: whoever calls owns the attempts.
-/// All reads are strongly consistent.
+/// Reads are strongly consistent, but for streams read with [`ReadConsistency::Eventual`].
 pub trait EventStorage: Send + Sync {
     /// Writes all events and the record, or nothing. Each event's position and the record's key must be free.
     fn append<'a>(&'a self, transaction: &'a AppendTransaction) -> BoxFuture<'a, Result<(), AppendFailure>>;
@@ -16,6 +16,7 @@ pub trait EventStorage: Send + Sync {
         &'a self,
         stream: &'a StreamName,
         after: Version,
+        consistency: ReadConsistency,
     ) -> BoxFuture<'a, Result<EventPage, ReadFailure>>;
 
     fn read_idempotency_record<'a>(
@@ -25,6 +26,15 @@ pub trait EventStorage: Send + Sync {
 
     /// Writes the record if its key is free.
     fn record_answer<'a>(&'a self, record: &'a IdempotencyRecord) -> BoxFuture<'a, Result<(), RecordFailure>>;
+}
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadConsistency {
+    /// Sees every write that was acknowledged before the read began. Decisions need it.
+    Strong,
+    /// May miss the newest writes; half the price. For views only: whatever is decided on it may be decided wrongly.
+    Eventual,
 }
 
 /// Everything that one command writes. At most 99 events: DynamoDB takes 100 items in a transaction.

@@ -7,8 +7,8 @@ use std::{
 
 use nexus_ports::{
     AppendFailure, AppendRefused, AppendTransaction, BoxFuture, Contended, EventPage, EventRecord, EventStorage,
-    IdempotencyRecord, NotSent, ReadFailure, RecordFailure, RecordRefused, Rejected, StreamName, Throttled,
-    UnknownOutcome, Version, WriteFailure,
+    IdempotencyRecord, NotSent, ReadConsistency, ReadFailure, RecordFailure, RecordRefused, Rejected, StreamName,
+    Throttled, UnknownOutcome, Version, WriteFailure,
 };
 
 /// What becomes of one write. Without a script every write gets [`WriteFate::Answered`].
@@ -239,6 +239,7 @@ impl EventStorage for MemoryEventStorage {
         &'a self,
         stream: &'a StreamName,
         after: Version,
+        _consistency: ReadConsistency,
     ) -> BoxFuture<'a, Result<EventPage, ReadFailure>> {
         Box::pin(async move { or_hang(self.read(|state| state.page(stream, after))).await })
     }
