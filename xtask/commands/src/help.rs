@@ -63,9 +63,7 @@ pub(crate) fn group_commands(command: clap::Command) -> clap::Command {
         let _ = writeln!(text, "  {WORD}{code:<8}{WORD:#} {meaning}");
     }
     let _ = write!(text, "\nEach command tells more: {WORD}cargo xtask sim --help{WORD:#}");
-    command
-        .help_template("{about-with-newline}\n{usage-heading} {usage}{after-help}")
-        .after_help(StyledStr::from(text))
+    command.help_template("{about-with-newline}\n{usage-heading} {usage}{after-help}").after_help(StyledStr::from(text))
 }
 
 #[cfg(test)]
