@@ -55,7 +55,9 @@ impl RunRecord {
             serde_json::error::Category::Data => ReadError::NotARecord,
             _ => ReadError::NotJson { line: error.line(), column: error.column(), reason: bare_reason(&error) },
         })?;
-        match version.format_version.and_then(|value| value.as_u64()) {
+        // Field by field, an array would pass for an object.
+        let is_object = text.trim_start().starts_with('{');
+        match version.format_version.filter(|_| is_object).and_then(|value| value.as_u64()) {
             None => Err(ReadError::NotARecord),
             Some(found) if found != u64::from(FORMAT_VERSION) => {
                 Err(ReadError::OtherVersion { found, understood: FORMAT_VERSION })

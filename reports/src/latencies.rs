@@ -234,14 +234,13 @@ impl<'de> Deserialize<'de> for EncodedLatencies {
 fn decode(text: &str) -> Result<Latencies, HistogramError> {
     let bytes =
         BASE64_STANDARD.decode(text).map_err(|error| HistogramError::NotBase64 { reason: error.to_string() })?;
-    let read: Histogram<u64> = HistogramReader::new()
+    let mut read: Histogram<u64> = HistogramReader::new()
         .deserialize(&mut bytes.as_slice())
         .map_err(|error| HistogramError::NotAHistogram { reason: error.to_string() })?;
     let (highest_us, digits) = (read.max(), read.sigfig());
     if digits != SIGNIFICANT_DIGITS || read.lowest_equivalent(highest_us) > LONGEST_US {
         return Err(HistogramError::OtherRange { highest_us, digits });
     }
-    let mut latencies = Latencies::new();
-    latencies.merge(&Latencies { histogram: read });
-    Ok(latencies)
+    read.auto(true);
+    Ok(Latencies { histogram: read })
 }

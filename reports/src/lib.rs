@@ -5,11 +5,14 @@
 #![forbid(unsafe_code)]
 
 mod aggregate;
+mod diff;
 mod format;
 mod html;
 mod json;
 mod latencies;
+mod merge;
 mod model;
+mod report;
 mod series;
 mod summary;
 mod tables;
@@ -18,13 +21,16 @@ mod terminal;
 pub use aggregate::{
     CheckSummary, FaultSummary, GoalSummary, ScenarioSummary, ShareSummary, Tally, objective_verdict, seeds_in_words,
 };
+pub use diff::{Diff, LatencyDiff, NOTABLE_CHANGE, NOTABLE_CHANGE_MS, RunName, ScenarioDiff};
 pub use html::HtmlError;
 pub use json::{ReadError, WriteError};
 pub use latencies::{CurvePoint, EncodedLatencies, HistogramError, LONGEST_US, Latencies};
+pub use merge::MergeError;
 pub use model::{
     Assumption, Capability, CheckRecord, Contract, Determinism, FORMAT_VERSION, FaultRecord, GoalRecord,
     LatencyModelRow, LatencyShares, ObjectiveRecord, Phase, PhaseHistogram, Point, PointOutcome, RunRecord,
     ScenarioRecord, Series, Tier, TrialRecord, Verdict, replay_command,
 };
+pub use report::Report;
 pub use summary::{INCONCLUSIVE_SHARE_LIMIT, LatencySummary, Outcome, Summary};
 pub use terminal::TerminalOptions;

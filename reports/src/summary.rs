@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::{
-    aggregate::{ScenarioSummary, Tally, faults_over, latency_over},
+    aggregate::{ScenarioSummary, Tally, faults_over, latency_over, objective_verdict},
     json::WriteError,
     latencies::Latencies,
     model::{Determinism, RunRecord, Verdict, round_to_six_decimals},
@@ -85,73 +85,58 @@ impl From<&Latencies> for LatencySummary {
     }
 }
 
-impl RunRecord {
-    /// Each scenario's trials, added up and pooled.
-    pub fn summaries(&self) -> Vec<ScenarioSummary> {
-        self.scenarios.iter().map(|scenario| scenario.summary()).collect()
-    }
-
-    /// The run in short.
-    pub fn summary(&self) -> Summary {
-        self.summary_of(&self.summaries())
-    }
-
-    /// The run in short as one line of JSON.
-    pub fn summary_json(&self) -> Result<String, WriteError> {
-        serde_json::to_string(&self.summary())
-            .map_err(|error| WriteError::NotRepresentable { reason: error.to_string() })
-    }
-
-    /// What the run came to.
-    pub fn outcome(&self) -> Outcome {
-        self.outcome_of(&self.summaries())
-    }
-
-    /// Every bug file that the run names, without repetition, in order.
-    pub fn bug_files(&self) -> Vec<String> {
-        let of_trials =
-            self.scenarios.iter().flat_map(|scenario| &scenario.trials).filter_map(|trial| trial.bug_file.clone());
-        of_trials.chain(self.bugs.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
-    pub(crate) fn summary_of(&self, scenarios: &[ScenarioSummary]) -> Summary {
+impl Summary {
+    pub(crate) fn of(record: &RunRecord, scenarios: &[ScenarioSummary]) -> Self {
         let tally = tally_over(scenarios);
         let mut faults_fired: BTreeMap<String, u64> = BTreeMap::new();
         for fault in faults_over(scenarios) {
             *faults_fired.entry(fault.kind).or_default() += fault.firings;
         }
-        Summary {
+        Self {
             trials: tally.total(),
             passed: tally.held,
             failed: tally.broken,
             inconclusive: tally.inconclusive,
-            determinism: self.determinism,
+            determinism: record.determinism,
             faults_fired,
             latency: latency_over(scenarios).iter().map(|(name, latencies)| (name.clone(), latencies.into())).collect(),
             aws_calls: scenarios.iter().map(|scenario| scenario.aws_calls).sum(),
             simulated_s: round_to_six_decimals(scenarios.iter().map(|scenario| scenario.simulated_s).sum()),
-            wall_s: round_to_six_decimals(self.wall_s),
-            bugs: self.bug_files(),
+            wall_s: round_to_six_decimals(record.wall_s),
+            bugs: record.bug_files(),
         }
     }
 
-    pub(crate) fn outcome_of(&self, scenarios: &[ScenarioSummary]) -> Outcome {
+    /// As one line of JSON.
+    pub fn to_json(&self) -> Result<String, WriteError> {
+        serde_json::to_string(self).map_err(|error| WriteError::NotRepresentable { reason: error.to_string() })
+    }
+}
+
+impl Outcome {
+    pub(crate) fn of(record: &RunRecord, scenarios: &[ScenarioSummary]) -> Self {
         let tally = tally_over(scenarios);
-        let objectives =
-            || scenarios.iter().flat_map(|scenario| &scenario.objectives).map(crate::aggregate::objective_verdict);
+        let objectives: Vec<Verdict> =
+            scenarios.iter().flat_map(|scenario| &scenario.objectives).map(objective_verdict).collect();
         let too_many_inconclusive = tally.inconclusive as f64 > INCONCLUSIVE_SHARE_LIMIT * tally.total() as f64;
-        if self.determinism.diverged > 0 {
+        if record.determinism.diverged > 0 {
             Outcome::Diverged
-        } else if tally.broken > 0 || objectives().any(|verdict| verdict == Verdict::Broken) {
+        } else if tally.broken > 0 || objectives.contains(&Verdict::Broken) {
             Outcome::Broken
-        } else if tally.total() == 0
-            || too_many_inconclusive
-            || objectives().any(|verdict| verdict == Verdict::Inconclusive)
-        {
+        } else if tally.total() == 0 || too_many_inconclusive || objectives.contains(&Verdict::Inconclusive) {
             Outcome::Inconclusive
         } else {
             Outcome::Held
         }
+    }
+}
+
+impl RunRecord {
+    /// Every bug file that the run names, without repetition, in order.
+    pub fn bug_files(&self) -> Vec<String> {
+        let trials = self.scenarios.iter().flat_map(|scenario| &scenario.trials);
+        let of_trials = trials.filter_map(|trial| trial.bug_file.clone());
+        of_trials.chain(self.bugs.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     aggregate::ScenarioSummary,
     format::{self, printable},
     model::{RunRecord, ScenarioRecord, TrialRecord, Verdict},
+    report::Report,
     series::interest,
     summary::{Outcome, tally_over},
     tables::{self, Cell, Table, Tone, headline_latency, tally_in_words},
@@ -35,30 +36,27 @@ impl Default for TerminalOptions<'_> {
     }
 }
 
-impl RunRecord {
-    /// The whole report as text that ends with a line break.
-    pub fn terminal(&self, options: &TerminalOptions) -> String {
-        let summaries = self.summaries();
-        let pen = Pen { colour: options.colour, width: options.width };
-        let parts = [
-            Some(headline(self, &summaries, &pen)),
-            pen.section(&scenarios_title(&summaries), &tables::scenarios(self, &summaries)),
-            pen.section("Where the time went (means, since only means add up)", &tables::shares(&summaries)),
-            pen.section("Checks", &tables::checks(&summaries)),
-            pen.section("Faults", &tables::faults(&summaries)),
-            impossible_faults(self),
-            pen.section("Objectives", &tables::objectives(&summaries)),
-            unreached_goals(&summaries, &pen),
-            pen.section(
-                "Latency model of the simulated AWS (a model, not a measurement of AWS)",
-                &tables::latency_model(self),
-            ),
-            pen.section("Assumptions about AWS", &tables::assumptions(self)),
-            failing_trials(self, &pen),
-            options.html.map(|path| format!("Report: {}\n", printable(path))),
-        ];
-        parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
-    }
+pub(crate) fn write(report: &Report, options: &TerminalOptions) -> String {
+    let (record, summaries) = (report.record, report.scenarios());
+    let pen = Pen { colour: options.colour, width: options.width };
+    let parts = [
+        Some(headline(report, &pen)),
+        pen.section(&scenarios_title(summaries), &tables::scenarios(record, summaries)),
+        pen.section("Where the time went (means, since only means add up)", &tables::shares(summaries)),
+        pen.section("Checks", &tables::checks(summaries)),
+        pen.section("Faults", &tables::faults(summaries)),
+        impossible_faults(record),
+        pen.section("Objectives", &tables::objectives(summaries)),
+        unreached_goals(summaries, &pen),
+        pen.section(
+            "Latency model of the simulated AWS (a model, not a measurement of AWS)",
+            &tables::latency_model(record),
+        ),
+        pen.section("Assumptions about AWS", &tables::assumptions(record)),
+        failing_trials(record, &pen),
+        options.html.map(|path| format!("Report: {}\n", printable(path))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
 /// Knows whether to colour and how wide to write.
@@ -115,8 +113,8 @@ impl Pen {
     }
 }
 
-fn headline(record: &RunRecord, summaries: &[ScenarioSummary], pen: &Pen) -> String {
-    let outcome = record.outcome_of(summaries);
+fn headline(report: &Report, pen: &Pen) -> String {
+    let (record, outcome) = (report.record, report.outcome());
     let colour = match outcome {
         Outcome::Held => AnsiColor::Green,
         Outcome::Broken | Outcome::Diverged => AnsiColor::Red,
@@ -125,7 +123,7 @@ fn headline(record: &RunRecord, summaries: &[ScenarioSummary], pen: &Pen) -> Str
     format!(
         "{}  {}; {}\nRevision {}, engine {}, profile {}; {} of wall time\n",
         pen.styled(colour.on_default().bold(), &outcome.as_str().to_uppercase()),
-        tally_in_words(tally_over(summaries)),
+        tally_in_words(tally_over(report.scenarios())),
         determinism_in_words(record),
         printable(&record.revision),
         printable(&record.engine),

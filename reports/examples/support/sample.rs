@@ -144,12 +144,12 @@ fn trial(plan: &Plan, seed: u64) -> TrialRecord {
     trial.faults = faults(plan, seed, &mut dice);
     trial.checks = checks(commands.len() as u64);
     trial.goals = vec![
-        goal("own write recognised after an unknown outcome", plan.name == "flaky-writes" && seed % 2 == 0),
-        goal("two writers met on one stream", seed % 3 == 0),
+        goal("own write recognised after an unknown outcome", plan.name == "flaky-writes" && seed.is_multiple_of(2)),
+        goal("two writers met on one stream", seed.is_multiple_of(3)),
         goal("token window passed during a retry", false),
     ];
     trial.simulated_s = 66.0;
-    trial.wall_s = 0.9 + (dice.roll() % 400) as f64 / 1_000.0;
+    trial.wall_s = (900 + dice.roll() % 400) as f64 / 1_000.0;
     trial.peak_memory_bytes = Some(48_000_000 + dice.roll() % 9_000_000);
     spoil(plan, seed, &mut trial);
     trial
@@ -178,13 +178,13 @@ fn operations(plan: &Plan, dice: &mut Dice, until_us: u64, gap_us: u64) -> Vec<O
     while start_us < until_us {
         let start_ms = start_us / 1_000;
         let under = plan.faults.iter().find(|fault| fault.3 <= start_ms && start_ms < fault.4);
-        let struck = under.filter(|_| dice.roll() % 3 == 0);
+        let struck = under.filter(|_| dice.roll().is_multiple_of(3));
         let injected_us = struck.map_or(0, |fault| fault.5 * 1_000 * (40 + dice.roll() % 100) / 100);
         let outcome = match (struck.map(|fault| fault.0), dice.roll() % 12) {
             (Some("throttle"), 0..3) => PointOutcome::Throttled,
             (Some("lost answer" | "one-way partition"), 0..4) => PointOutcome::Unknown,
-            (_, 11) if dice.roll() % 6 == 0 => PointOutcome::Refused,
-            (_, 10) if dice.roll() % 9 == 0 => PointOutcome::Conflicted,
+            (_, 11) if dice.roll().is_multiple_of(6) => PointOutcome::Refused,
+            (_, 10) if dice.roll().is_multiple_of(9) => PointOutcome::Conflicted,
             _ => PointOutcome::Ok,
         };
         let own_us = 350 + dice.tail(180) + if injected_us > 0 { 9_000 + dice.tail(6_000) } else { 0 };

@@ -5,7 +5,7 @@ mod view;
 
 use askama::Template;
 
-use crate::model::RunRecord;
+use crate::report::Report;
 
 const CHART_LIBRARY: &str = include_str!("../../vendor/uplot/uPlot.iife.min.js");
 const CHART_LIBRARY_LICENCE: &str = include_str!("../../vendor/uplot/LICENSE");
@@ -32,18 +32,14 @@ struct Page {
     view: view::View,
 }
 
-impl RunRecord {
-    /// The whole report as one HTML file. The same record gives the same bytes.
-    pub fn html(&self) -> Result<String, HtmlError> {
-        let summaries = self.summaries();
-        let charts = charts::Charts::new(self, &summaries);
-        let page = Page {
-            style: format!("{CHART_LIBRARY_STYLE}\n{STYLE}"),
-            chart_library: format!("/*\n{CHART_LIBRARY_LICENCE}*/\n{CHART_LIBRARY}"),
-            script: SCRIPT,
-            charts_json: charts.to_embedded_json().map_err(|error| HtmlError::Charts { reason: error.to_string() })?,
-            view: view::View::new(self, &summaries),
-        };
-        page.render().map_err(|error| HtmlError::Template { reason: error.to_string() })
-    }
+pub(crate) fn write(report: &Report) -> Result<String, HtmlError> {
+    let charts = charts::Charts::new(report.record, &report.summaries);
+    let page = Page {
+        style: format!("{CHART_LIBRARY_STYLE}\n{STYLE}"),
+        chart_library: format!("/*\n{CHART_LIBRARY_LICENCE}*/\n{CHART_LIBRARY}"),
+        script: SCRIPT,
+        charts_json: charts.to_embedded_json().map_err(|error| HtmlError::Charts { reason: error.to_string() })?,
+        view: view::View::new(report),
+    };
+    page.render().map_err(|error| HtmlError::Template { reason: error.to_string() })
 }

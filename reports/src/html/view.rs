@@ -5,6 +5,7 @@ use crate::{
     format,
     html::charts::DRAWN_TRIALS,
     model::{RunRecord, ScenarioRecord, TrialRecord, Verdict},
+    report::Report,
     series::interest,
     summary::{Outcome, Summary},
     tables::{self, Cell, Table, Tone, headline_latency, tally_in_words},
@@ -90,9 +91,9 @@ pub(super) struct Section {
 }
 
 impl View {
-    pub(super) fn new(record: &RunRecord, summaries: &[ScenarioSummary]) -> Self {
-        let summary = record.summary_of(summaries);
-        let outcome = record.outcome_of(summaries);
+    pub(super) fn new(report: &Report) -> Self {
+        let (record, summaries) = (report.record, report.scenarios());
+        let (summary, outcome) = (report.summary(), report.outcome());
         let scenarios = tables::scenarios(record, summaries);
         let details =
             record.scenarios.iter().zip(&scenarios.rows).map(|(scenario, row)| details(scenario, row.clone()));

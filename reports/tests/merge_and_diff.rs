@@ -1,0 +1,139 @@
+//! Records put together, and compared.
+
+#[path = "../examples/support/sample.rs"]
+mod sample;
+
+use nexus_reports::{MergeError, RunRecord, TerminalOptions, Verdict};
+
+/// The sample cut into a record with the seeds up to `last` and one with the rest.
+fn halves(last: u64) -> (RunRecord, RunRecord) {
+    let (mut low, mut high) = (sample::record(), sample::record());
+    let keep = |record: &mut RunRecord, wanted: &dyn Fn(u64) -> bool| {
+        record.seeds.retain(|seed| wanted(*seed));
+        for scenario in &mut record.scenarios {
+            scenario.trials.retain(|trial| wanted(trial.seed));
+            scenario.judge_objectives();
+        }
+    };
+    keep(&mut low, &|seed| seed <= last);
+    keep(&mut high, &|seed| seed > last);
+    (low, high)
+}
+
+#[test]
+fn two_halves_make_the_whole() {
+    let whole = sample::record();
+    let (low, high) = halves(3);
+    for parts in [vec![low.clone(), high.clone()], vec![high, low]] {
+        let merged = RunRecord::merge(parts).unwrap();
+        assert!(merged.scenarios == whole.scenarios, "scenarios differ");
+        assert_eq!(merged.seeds, whole.seeds);
+        assert_eq!(merged.summary().latency, whole.summary().latency);
+        assert_eq!(merged.determinism.checked, 6);
+        assert_eq!(merged.wall_s, 2.0 * whole.wall_s);
+        assert_eq!(merged.latency_model, whole.latency_model);
+        assert_eq!(merged.assumptions.iter().map(|it| it.used).sum::<u64>(), 2 * 17);
+    }
+}
+
+#[test]
+fn a_trial_met_twice_is_a_determinism_check() {
+    let record = sample::record();
+    let merged = RunRecord::merge(vec![record.clone(), record.clone()]).unwrap();
+    assert!(merged.scenarios == record.scenarios, "scenarios differ");
+    assert_eq!((merged.determinism.checked, merged.determinism.diverged), (3 + 3 + 28, 0));
+    let mut other = record.clone();
+    other.scenarios[0].trials[0].trace_hash = "ff".to_owned();
+    other.scenarios[1].trials[0].verdict = Verdict::Broken;
+    other.profile = "dev".to_owned();
+    let merged = RunRecord::merge(vec![record, other]).unwrap();
+    assert_eq!(merged.determinism.diverged, 2);
+    assert_eq!(merged.profile, "sim+dev");
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let changed = |change: &dyn Fn(&mut RunRecord)| {
+        let mut other = sample::record();
+        change(&mut other);
+        RunRecord::merge(vec![sample::record(), other]).unwrap_err()
+    };
+    assert_eq!(RunRecord::merge(Vec::new()).unwrap_err(), MergeError::Nothing);
+    let cases = [
+        (changed(&|record| record.revision = "zz".to_owned()), "different revisions, 4f1c2d9 and zz"),
+        (changed(&|record| record.engine = "madsim".to_owned()), "different engines, turmoil and madsim"),
+        (changed(&|record| record.latency_model[1].p50_ms = 9.0), "different latency models for Query"),
+        (
+            changed(&|record| record.scenarios[2].objectives[0].limit_ms = 9.0),
+            "partitioned-service has other objectives",
+        ),
+    ];
+    for (error, wanted) in cases {
+        assert!(error.to_string().contains(wanted), "{error}");
+    }
+}
+
+#[test]
+fn a_run_is_no_worse_than_itself() {
+    let record = sample::record();
+    let diff = record.diff(&record);
+    assert!(!diff.is_worse());
+    assert!(diff.terminal(&TerminalOptions::default()).ends_with("Not worse than before.\n"));
+    assert!(diff.scenarios.iter().all(|scenario| scenario.latency.iter().all(|latency| latency.change == 0.0)));
+}
+
+#[test]
+fn a_later_run_is_compared() {
+    let before = sample::record();
+    let mut after = before.clone();
+    after.revision = "77aa001".to_owned();
+    let renamed = after.scenarios.remove(3);
+    after.scenarios.push(nexus_reports::ScenarioRecord { name: "clock-drift".to_owned(), ..renamed });
+    let flaky = after.scenarios[1].trials.clone();
+    // Slower by another scenario's latencies, one seed mended, another one broken.
+    after.scenarios[0].trials.iter_mut().zip(flaky).for_each(|(trial, slower)| trial.latency = slower.latency);
+    after.scenarios[1].trials[4].verdict = Verdict::Held;
+    after.scenarios[1].trials[4].checks[2].outcome = Verdict::Held;
+    after.scenarios[2].trials[1].verdict = Verdict::Broken;
+    after.scenarios[2].trials[1].checks[3].outcome = Verdict::Broken;
+    after.scenarios[2].trials[1].trace_hash = "00".to_owned();
+    let diff = before.diff(&after);
+    assert!(diff.is_worse());
+    assert_eq!(
+        (diff.only_before.as_slice(), diff.only_after.as_slice()),
+        (&["clock-leaps".to_owned()][..], &["clock-drift".to_owned()][..])
+    );
+    assert_eq!(diff.scenarios[1].mended, [5]);
+    assert_eq!(diff.scenarios[1].checks_mended, ["idempotency key"]);
+    assert_eq!(
+        (diff.scenarios[2].newly_broken.as_slice(), diff.scenarios[2].other_traces.as_slice()),
+        (&[2][..], &[2][..])
+    );
+    let p99 = diff.scenarios[0].latency.iter().find(|it| it.latency == "command" && it.percentile == 99.0).unwrap();
+    assert!(p99.notable && p99.change > 10.0, "{p99:?}");
+    insta::assert_snapshot!("diff", diff.terminal(&TerminalOptions::default()));
+    let json: serde_json::Value = serde_json::from_str(&diff.to_json().unwrap()).unwrap();
+    assert_eq!(json["scenarios"][2]["newly_broken"][0], 2);
+}
+
+#[test]
+fn another_trace_at_the_same_revision_is_worse() {
+    let before = sample::record();
+    let mut after = before.clone();
+    after.scenarios[0].trials[0].trace_hash = "00".to_owned();
+    assert!(before.diff(&after).is_worse());
+    after.revision = "another".to_owned();
+    assert!(!before.diff(&after).is_worse());
+}
+
+#[test]
+fn a_percentile_that_few_operations_decide_is_not_compared() {
+    let (low, _) = halves(1);
+    let compared: Vec<f64> = low.diff(&low).scenarios[0]
+        .latency
+        .iter()
+        .filter(|it| it.latency == "command")
+        .map(|it| it.percentile)
+        .collect();
+    assert_eq!(compared, [50.0, 99.0], "three thousand operations have three beyond p99.9");
+}
