@@ -114,7 +114,7 @@ impl CommandService {
             let loaded = self.store.load(&stream, deadline).await?;
             let state = fold(aggregate.kind, &loaded.events)?;
             let decided = state.decide(&request.command);
-            self.ask_policies(&request, &aggregate, decided.as_deref().unwrap_or_default())?;
+            self.ask_policies(&request, &aggregate, decided.as_deref().ok())?;
             let events = match decided {
                 Ok(events) => events,
                 Err(refusal) => return self.refuse(&stream, &context, &refusal, deadline).await,
@@ -160,8 +160,12 @@ impl CommandService {
         &self,
         request: &CommandRequest,
         aggregate: &AggregateId,
-        events: &[Event],
+        events: Option<&[Event]>,
     ) -> Result<(), CommandFailure> {
+        let event_types = match events {
+            Some(events) => events.iter().map(|event| event.event_type().to_owned()).collect(),
+            None => vec![wanted_event_type(&request.command).to_owned()],
+        };
         let decision = self.enforcer.decide(&PolicyInput {
             service: "command-service".to_owned(),
             operation: "append-event".to_owned(),
@@ -169,7 +173,7 @@ impl CommandService {
             role: request.role.clone(),
             command: request.command.name().to_owned(),
             aggregate: aggregate.to_string(),
-            event_types: events.iter().map(|event| event.event_type().to_owned()).collect(),
+            event_types,
             amount_cents: request.command.amount_cents(),
         });
         match decision {
@@ -220,6 +224,21 @@ impl CommandService {
             Err(RecordError::NotDone(not_done)) => Err(not_done.into()),
             Err(RecordError::Unknown(unknown)) => Err(CommandFailure::OutcomeUnknown(unknown)),
         }
+    }
+}
+
+/// What the command would append if the domain did not refuse it: policies are asked about that, too.
+fn wanted_event_type(command: &Command) -> &'static str {
+    match command {
+        Command::PlaceOrder { .. } => "OrderPlaced",
+        Command::ConfirmPayment { .. } => "PaymentConfirmed",
+        Command::ShipOrder { .. } => "OrderShipped",
+        Command::CancelOrder { .. } => "OrderCancelled",
+        Command::ProcessPayment { .. } => "PaymentProcessed",
+        Command::RefundPayment { .. } => "PaymentRefunded",
+        Command::AddItemToCart { .. } => "ItemAddedToCart",
+        Command::RemoveItemFromCart { .. } => "ItemRemovedFromCart",
+        Command::AbandonCart { .. } => "CartAbandoned",
     }
 }
 
@@ -299,4 +318,43 @@ fn accepted_json(events: &[EventRecord]) -> Value {
         .map(|event| json!({"event_id": event.event_id, "event_type": event.event_type, "version": event.version}))
         .collect();
     json!({"aggregate": aggregate, "version": version, "events": events})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wanted_event_type_is_the_one_that_the_domain_decides() {
+        let commands = [
+            json!({"type": "PlaceOrder", "order_id": "1", "customer_id": "c", "currency": "EUR",
+                "lines": [{"sku": "A", "quantity": 1, "unit_price_cents": 5}]}),
+            json!({"type": "ConfirmPayment", "order_id": "1", "payment_id": "1", "amount_cents": 5}),
+            json!({"type": "ShipOrder", "order_id": "1", "carrier": "x", "tracking_number": "y"}),
+            json!({"type": "PlaceOrder", "order_id": "2", "customer_id": "c", "currency": "EUR",
+                "lines": [{"sku": "A", "quantity": 1, "unit_price_cents": 5}]}),
+            json!({"type": "CancelOrder", "order_id": "2", "reason": "x"}),
+            json!({"type": "ProcessPayment", "payment_id": "1", "order_id": "1", "amount_cents": 5, "method": "card"}),
+            json!({"type": "RefundPayment", "payment_id": "1", "amount_cents": 5}),
+            json!({"type": "AddItemToCart", "cart_id": "1", "customer_id": "c", "sku": "A", "quantity": 1,
+                "unit_price_cents": 5}),
+            json!({"type": "AddItemToCart", "cart_id": "1", "customer_id": "c", "sku": "B", "quantity": 1,
+                "unit_price_cents": 5}),
+            json!({"type": "RemoveItemFromCart", "cart_id": "1", "sku": "B"}),
+            json!({"type": "AbandonCart", "cart_id": "1"}),
+        ];
+        let mut states: std::collections::BTreeMap<AggregateId, Aggregate> = Default::default();
+        let mut seen = std::collections::BTreeSet::new();
+        for command in commands {
+            let command: Command = serde_json::from_value(command).unwrap();
+            let id = command.aggregate_id().unwrap();
+            let state = states.entry(id.clone()).or_insert_with(|| Aggregate::new(id.kind));
+            for event in state.decide(&command).unwrap() {
+                assert_eq!(event.event_type(), wanted_event_type(&command));
+                state.evolve(&event);
+            }
+            seen.insert(command.name());
+        }
+        assert_eq!(seen.len(), Command::NAMES.len());
+    }
 }

@@ -35,6 +35,9 @@ async fn a_command_is_answered_stored_and_readable() {
     assert_eq!(answer.body["events"][0]["event_id"], events[0].event_id);
 
     insta::assert_json_snapshot!("order", bench.get("/orders/o-1").await.body);
+    for query in ["", "?consistency=strong", "?consistency=eventual"] {
+        assert_eq!(bench.get(&format!("/orders/o-1{query}")).await.body["version"], 1, "{query}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,6 +126,7 @@ async fn what_is_not_a_command_is_refused_with_the_reason() {
     }
     is_problem(&bench.get("/orders/o-1").await, 404, "order-not-found", "refused");
     is_problem(&bench.get("/orders/bad%20id").await, 400, "malformed-command", "refused");
+    is_problem(&bench.get("/orders/o-1?consistency=loose").await, 400, "unknown-query", "refused");
     is_problem(&bench.get("/nowhere").await, 404, "path-not-found", "refused");
     is_problem(&bench.get("/commands").await, 405, "method-not-allowed", "refused");
     assert_eq!(bench.get("/health").await.status, StatusCode::OK);
