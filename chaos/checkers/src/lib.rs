@@ -15,6 +15,8 @@ mod input;
 mod item;
 pub mod linearizability;
 mod sent;
+#[cfg(test)]
+mod tests;
 
 pub use answer::OrderView;
 pub use checks::all;

@@ -262,5 +262,5 @@ fn command_operation(
     });
     let may_have_effect = completion.is_some() || submission.is_in_doubt();
     let invoked_ns = submission.invoked_ns();
-    may_have_effect.then(|| Operation { input: AggregateInput::Command(command), invoked_ns, completion })
+    may_have_effect.then_some(Operation { input: AggregateInput::Command(command), invoked_ns, completion })
 }

@@ -15,7 +15,7 @@ pub use key_value::{KeyValue, KeyValueInput};
 pub use order::{OrderState, OrderStatus};
 pub use payment::PaymentState;
 pub use register::{Register, RegisterInput, RegisterOutput};
-pub use search::{Completion, Operation, Verdict, decide, decide_each};
+pub use search::{Completion, History, Operation, Verdict, decide, decide_each};
 
 use std::hash::Hash;
 

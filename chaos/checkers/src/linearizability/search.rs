@@ -30,6 +30,9 @@ pub struct Completion<O> {
     pub completed_ns: u64,
 }
 
+/// What was done to one object of this kind.
+pub type History<M> = Vec<Operation<<M as Model>::Input, <M as Model>::Output>>;
+
 /// The outcome of a search. `steps` counts calls of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -53,7 +56,7 @@ pub fn decide<M: Model>(model: &M, operations: &[Operation<M::Input, M::Output>]
 /// for each. The first object that is not linearizable, or else the first undecided, comes back with its verdict.
 pub fn decide_each<M: Model, K: Ord + Clone>(
     model: &M,
-    histories: &BTreeMap<K, Vec<Operation<M::Input, M::Output>>>,
+    histories: &BTreeMap<K, History<M>>,
     steps_max: u64,
 ) -> Option<(K, Verdict)> {
     let mut undecided = None;
