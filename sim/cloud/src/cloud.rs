@@ -132,6 +132,8 @@ pub struct Cloud {
     scheduled: u64,
     calls: u64,
     deferred: Vec<(UnixNanos, Deferred)>,
+    /// Outputs of what was due before a request arrived, waiting for the next [`Cloud::advance`].
+    ready: Vec<Output>,
 }
 
 impl Cloud {
@@ -144,6 +146,7 @@ impl Cloud {
             scheduled: 0,
             calls: 0,
             deferred: Vec::new(),
+            ready: Vec::new(),
             hook,
             config,
         }
@@ -155,6 +158,8 @@ impl Cloud {
 
     /// Takes a request in. Nothing comes out before [`Cloud::advance`].
     pub fn handle(&mut self, now: UnixNanos, request: RequestId, wire: WireRequest) {
+        // What was due before this request arrived happens before it, however late the shell is.
+        self.run_until(now);
         self.calls += 1;
         let work = self.decode(&wire);
         let call = self.describe(now, wire, &work);
@@ -181,22 +186,28 @@ impl Cloud {
 
     /// When [`Cloud::advance`] has something to do next.
     pub fn next_deadline(&self) -> Option<UnixNanos> {
+        if !self.ready.is_empty() {
+            return Some(UnixNanos(0));
+        }
         self.mailbox.peek().map(|Reverse(next)| next.due)
     }
 
     /// Everything due at or before `now`, in order.
     pub fn advance(&mut self, now: UnixNanos) -> Vec<Output> {
-        let mut outputs = Vec::new();
+        self.run_until(now);
+        std::mem::take(&mut self.ready)
+    }
+
+    fn run_until(&mut self, now: UnixNanos) {
         while self.mailbox.peek().is_some_and(|Reverse(next)| next.due <= now) {
             let Some(Reverse(next)) = self.mailbox.pop() else { break };
             match next.event {
                 Event::Begin(pending) => self.begin(next.due, pending),
                 Event::Effect(pending) => self.take_effect(next.due, *pending),
-                Event::Output(output) => outputs.push(output),
+                Event::Output(output) => self.ready.push(output),
                 Event::Deferred(deferred) => self.run_deferred(next.due, *deferred),
             }
         }
-        outputs
     }
 
     fn schedule(&mut self, due: UnixNanos, event: Event) {

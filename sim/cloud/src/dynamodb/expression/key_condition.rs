@@ -203,8 +203,8 @@ mod tests {
     fn other_conditions_are_refused() {
         for (source, message) in [
             ("sk = :b", "Query condition missed key schema element: pk"),
-            ("other = :b", "Query condition missed key schema element: pk"),
-            ("pk = :a AND other = :b", "Query condition missed key schema element: sk"),
+            ("another = :b", "Query condition missed key schema element: pk"),
+            ("pk = :a AND another = :b", "Query condition missed key schema element: sk"),
             ("pk > :a", "Query key condition not supported"),
             ("begins_with(pk, :a)", "Query key condition not supported"),
             (

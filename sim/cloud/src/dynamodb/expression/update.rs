@@ -291,7 +291,7 @@ mod tests {
     fn before() -> Item {
         item(json!({
             "n": {"N": "5"}, "l": {"L": [{"N": "0"}, {"N": "1"}, {"N": "2"}]}, "m": {"M": {"x": {"N": "7"}}},
-            "set": {"SS": ["a", "b"]}, "words": {"S": "t"},
+            "tags": {"SS": ["a", "b"]}, "words": {"S": "t"},
         }))
     }
 
@@ -324,10 +324,10 @@ mod tests {
             ("REMOVE absent", "n", json!({"N": "5"})),
             ("ADD n :two", "n", json!({"N": "7"})),
             ("ADD fresh :two", "fresh", json!({"N": "2"})),
-            ("ADD set :more", "set", json!({"SS": ["a", "b", "c"]})),
+            ("ADD tags :more", "tags", json!({"SS": ["a", "b", "c"]})),
             ("ADD m.x :one", "m", json!({"M": {"x": {"N": "8"}}})),
-            ("DELETE set :ss", "set", json!({"SS": ["b"]})),
-            ("DELETE set :all", "set", Value::Null),
+            ("DELETE tags :ss", "tags", json!({"SS": ["b"]})),
+            ("DELETE tags :all", "tags", Value::Null),
             ("DELETE absent :ss", "absent", Value::Null),
             ("REMOVE words SET twin = words", "twin", json!({"S": "t"})),
         ] {
@@ -346,7 +346,7 @@ mod tests {
             ("SET m[0] = :one", INVALID_PATH),
             ("REMOVE absent.x", INVALID_PATH),
             ("ADD words :one", WRONG_TYPE),
-            ("ADD set :two", WRONG_TYPE),
+            ("ADD tags :two", WRONG_TYPE),
             ("DELETE n :ss", WRONG_TYPE),
             (
                 "ADD n :s",
