@@ -14,8 +14,7 @@ use crate::{
     terminal::{Pen, TerminalOptions},
 };
 
-/// A percentile that moved by less than this share of itself is not called a change: another revision sends other requests, so
-/// that its draws from the latency model differ.
+/// A percentile that moved by less than this share of itself is not called a change, even if chance cannot explain it.
 pub const NOTABLE_CHANGE: f64 = 0.05;
 
 /// Nor is a change of less than this.
@@ -23,6 +22,10 @@ pub const NOTABLE_CHANGE_MS: f64 = 0.1;
 
 /// A percentile is compared only if so many operations lie beyond it in both runs: fewer make it a matter of chance.
 const FEWEST_BEYOND: f64 = 10.0;
+
+/// Standard errors of a percentile's rank that chance is granted in either run. Operations of one trial are not
+/// independent, and many percentiles are compared: two would cry wolf.
+const GRANTED_ERRORS: f64 = 3.0;
 
 const COMPARED_PERCENTILES: [f64; 3] = [50.0, 99.0, 99.9];
 
@@ -77,7 +80,8 @@ pub struct LatencyDiff {
     pub after_ms: f64,
     /// `after / before - 1`.
     pub change: f64,
-    /// Whether the change is greater than chance between revisions is taken to be.
+    /// Whether the change is large enough to care for, and greater than chance: another revision sends other requests, so that
+    /// its draws from the latency model differ.
     pub notable: bool,
 }
 
@@ -164,19 +168,32 @@ fn latency_diffs(before: &BTreeMap<String, Latencies>, after: &BTreeMap<String, 
         let Some(other) = after.get(latency) else { continue };
         let fewest = one.count().min(other.count()) as f64;
         for percentile in COMPARED_PERCENTILES {
-            let enough = fewest * (1.0 - percentile / 100.0) >= FEWEST_BEYOND;
-            let both = one.percentile_ms(percentile).zip(other.percentile_ms(percentile));
-            diffs.extend(both.filter(|_| enough).map(|both| latency_diff(latency, percentile, both)));
+            if fewest * (1.0 - percentile / 100.0) >= FEWEST_BEYOND {
+                diffs.extend(latency_diff(latency, percentile, one, other));
+            }
         }
     }
     diffs
 }
 
-fn latency_diff(latency: &str, percentile: f64, (before_ms, after_ms): (f64, f64)) -> LatencyDiff {
+fn latency_diff(latency: &str, percentile: f64, before: &Latencies, after: &Latencies) -> Option<LatencyDiff> {
+    let (before_ms, after_ms) = before.percentile_ms(percentile).zip(after.percentile_ms(percentile))?;
     // Latencies have whole microseconds; a share of a zero one is taken of one microsecond.
     let change = round_to_six_decimals((after_ms - before_ms) / before_ms.max(0.001));
-    let notable = change.abs() > NOTABLE_CHANGE && (after_ms - before_ms).abs() > NOTABLE_CHANGE_MS;
-    LatencyDiff { latency: latency.to_owned(), percentile, before_ms, after_ms, change, notable }
+    let ((lowest_before, highest_before), (lowest_after, highest_after)) =
+        (likely_range_ms(before, percentile)?, likely_range_ms(after, percentile)?);
+    let is_beyond_chance = highest_before < lowest_after || highest_after < lowest_before;
+    let is_large = change.abs() > NOTABLE_CHANGE && (after_ms - before_ms).abs() > NOTABLE_CHANGE_MS;
+    let latency = latency.to_owned();
+    Some(LatencyDiff { latency, percentile, before_ms, after_ms, change, notable: is_beyond_chance && is_large })
+}
+
+/// Where the percentile of as many latencies as were recorded may lie by chance: the rank of a percentile is binomially
+/// distributed, whatever the latencies are.
+fn likely_range_ms(latencies: &Latencies, percentile: f64) -> Option<(f64, f64)> {
+    let share = percentile / 100.0;
+    let granted = 100.0 * GRANTED_ERRORS * (share * (1.0 - share) / latencies.count().max(1) as f64).sqrt();
+    latencies.percentile_ms(percentile - granted).zip(latencies.percentile_ms(percentile + granted))
 }
 
 impl Diff {
@@ -205,8 +222,11 @@ impl Diff {
         let pen = Pen { colour: options.colour, width: options.width };
         let parts = [
             Some(format!("Before: {}\nAfter:  {}\n", self.before.in_words(), self.after.in_words())),
-            pen.section("Scenarios", &self.scenario_table()),
-            pen.section("Latency over the seeds that both played", &self.latency_table()),
+            pen.section("Scenarios (seeds that both played; seeds that broke or were mended)", &self.scenario_table()),
+            pen.section(
+                "Latencies that changed, over the seeds that both played (* beyond chance)",
+                &self.latency_table(),
+            ),
             only_in("Only before", &self.only_before),
             only_in("Only after", &self.only_after),
             Some(self.conclusion().to_owned()),
@@ -227,12 +247,12 @@ impl Diff {
             text("scenario"),
             text("before"),
             text("after"),
-            number("common seeds"),
-            text("newly broken seeds"),
-            text("mended seeds"),
-            text("checks newly broken"),
+            number("seeds"),
+            text("broke"),
+            text("mended"),
+            text("checks broken"),
             number("other traces"),
-            number("AWS calls a trial"),
+            number("calls a trial"),
         ]);
         for scenario in &self.scenarios {
             let seeds = |seeds: &[u64], tone| match seeds_in_words(seeds.iter().copied(), 4) {
@@ -277,7 +297,7 @@ impl Diff {
         ];
         let mut table = Table::new(columns);
         for scenario in &self.scenarios {
-            for latency in &scenario.latency {
+            for latency in scenario.latency.iter().filter(|latency| latency.change != 0.0) {
                 let tone = match (latency.notable, latency.change > 0.0) {
                     (false, _) => Tone::Plain,
                     (true, true) => Tone::Bad,
@@ -289,7 +309,10 @@ impl Diff {
                     plain(format::percentile(latency.percentile)),
                     plain(format::milliseconds(Some(latency.before_ms))),
                     plain(format::milliseconds(Some(latency.after_ms))),
-                    toned(format!("{:+.1} %", 100.0 * latency.change), tone),
+                    toned(
+                        format!("{:+.1} %{}", 100.0 * latency.change, if latency.notable { " *" } else { "  " }),
+                        tone,
+                    ),
                 ]);
             }
         }

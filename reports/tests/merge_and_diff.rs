@@ -53,10 +53,11 @@ fn a_trial_met_twice_is_a_determinism_check() {
 
 #[test]
 fn what_does_not_belong_together_is_refused() {
+    let record = sample::record();
     let changed = |change: &dyn Fn(&mut RunRecord)| {
-        let mut other = sample::record();
+        let mut other = record.clone();
         change(&mut other);
-        RunRecord::merge(vec![sample::record(), other]).unwrap_err()
+        RunRecord::merge(vec![record.clone(), other]).unwrap_err()
     };
     assert_eq!(RunRecord::merge(Vec::new()).unwrap_err(), MergeError::Nothing);
     let cases = [
@@ -111,6 +112,11 @@ fn a_later_run_is_compared() {
     );
     let p99 = diff.scenarios[0].latency.iter().find(|it| it.latency == "command" && it.percentile == 99.0).unwrap();
     assert!(p99.notable && p99.change > 10.0, "{p99:?}");
+    let read = diff.scenarios[0].latency.iter().filter(|it| it.latency == "read");
+    assert!(
+        read.clone().count() > 1 && read.clone().all(|it| !it.notable),
+        "other draws alone are no change: {read:?}"
+    );
     insta::assert_snapshot!("diff", diff.terminal(&TerminalOptions::default()));
     let json: serde_json::Value = serde_json::from_str(&diff.to_json().unwrap()).unwrap();
     assert_eq!(json["scenarios"][2]["newly_broken"][0], 2);
@@ -135,5 +141,5 @@ fn a_percentile_that_few_operations_decide_is_not_compared() {
         .filter(|it| it.latency == "command")
         .map(|it| it.percentile)
         .collect();
-    assert_eq!(compared, [50.0, 99.0], "three thousand operations have three beyond p99.9");
+    assert_eq!(compared, [50.0, 99.0], "fifteen hundred operations have only one or two beyond p99.9");
 }

@@ -119,8 +119,8 @@ impl Operation {
 fn trial(plan: &Plan, seed: u64) -> TrialRecord {
     let mut dice = Dice(seed ^ plan.name.bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(131) + u64::from(byte)));
     let mut trial = TrialRecord::new(seed, Verdict::Held, format!("{:016x}{:016x}", dice.roll(), dice.roll()));
-    let commands = operations(plan, &mut dice, 66_000_000, 22_000);
-    let reads = operations(&Plan { faults: &NO_FAULTS, ..*plan }, &mut dice, 66_000_000, 30_000);
+    let commands = operations(plan, &mut dice, 66_000_000, 44_000);
+    let reads = operations(&Plan { faults: &NO_FAULTS, ..*plan }, &mut dice, 66_000_000, 60_000);
     trial.aws_calls = commands.len() as u64 * 3 + reads.len() as u64;
     trial.latency = BTreeMap::from([
         ("command".to_owned(), histograms(&commands, Operation::latency_us)),
