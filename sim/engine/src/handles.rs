@@ -24,6 +24,9 @@ pub(crate) trait TimeSource: Send + Sync {
 
 /// True simulated time, untouched by any host's offset or drift. For the simulated cloud and for histories, not for
 /// services. Cheap to clone; valid on every host and in the director.
+///
+/// A message is received later than it was sent, always. But turmoil runs the hosts of one tick one after the other, each
+/// from the tick's beginning: what hosts put into shared memory (a trace, a history) is not sorted by this clock.
 #[derive(Clone)]
 pub struct TrueClock {
     epoch_unix_ns: u64,

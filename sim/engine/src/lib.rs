@@ -61,12 +61,16 @@ pub fn prepare_thread(seed: u64) {
     nexus_interposer::seed_thread(seed);
 }
 
-/// Runs `body` on a new thread prepared for `seed`, and gives its result; a panic goes on in the caller.
+/// As large as a main thread's and more: the AWS SDK's futures are deep in unoptimised builds.
+const STACK_BYTES: usize = 32 << 20;
+
+/// Runs `body` on a new thread prepared for `seed`, and gives its result; a panic goes on in the caller. The caller waits
+/// for it, so that nothing is left to a schedule. Panics if the system has no thread to give.
 pub fn on_fresh_thread<T: Send + 'static>(seed: u64, body: impl FnOnce() -> T + Send + 'static) -> T {
-    #[expect(clippy::disallowed_methods, reason = "the caller waits for it, so nothing is left to a schedule")]
-    let thread = std::thread::spawn(move || {
+    let thread = std::thread::Builder::new().name("simulation".to_owned()).stack_size(STACK_BYTES).spawn(move || {
         prepare_thread(seed);
         body()
     });
+    let thread = thread.unwrap_or_else(|error| panic!("no thread for the simulation: {error}"));
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

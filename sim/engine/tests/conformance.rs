@@ -369,6 +369,63 @@ fn what_was_sent_to_a_dead_host_meets_a_reset_after_its_restart() {
 }
 
 #[test]
+fn a_reset_that_is_lost_comes_again_after_the_repair() {
+    let outcome = run_world(config(12), |world| {
+        world.engine.add_host("server", echo_server());
+        client!(world, "client", |platform, notes| {
+            platform.sleep(ms(20)).await;
+            let mut connection = dial(&platform, "server").await?;
+            platform.sleep(ms(2_500)).await;
+            let hung = platform.timeout(ms(2_000), ask(&mut connection, "who are you?")).await;
+            notes.add(format!("hung: {}", hung.is_err()));
+            let kind = connection.read_u8().await.err().map(|error| error.kind());
+            assert!(platform.monotonic().0 >= ms(6_000));
+            notes.add(format!("{kind:?}"));
+        });
+        Script::until(ms(60_000))
+            .at(ms(1_000), |control| control.crash("server"))
+            .at(ms(1_500), |control| control.partition("server", "client", Direction::FirstToSecond))
+            .at(ms(2_000), |control| control.restart("server"))
+            .at(ms(6_000), |control| control.repair("client", "server"))
+    });
+    outcome.expect_notes(&["hung: true", "Some(ConnectionReset)"]);
+}
+
+#[test]
+fn a_listener_that_nobody_accepts_at_holds_dials_and_drops_them_with_itself() {
+    let outcome = run_world(config(4), |world| {
+        world.engine.add_host(
+            "server",
+            program(|platform, _| async move {
+                let acceptor = platform.listener.bind(PORT).await?;
+                platform.sleep(ms(3_000)).await;
+                drop(acceptor);
+                std::future::pending().await
+            }),
+        );
+        client!(world, "client", |platform, notes| {
+            platform.sleep(ms(20)).await;
+            for number in 0..100 {
+                let (dialling, notes) = (platform.clone(), notes.clone());
+                platform.spawn("dial", async move {
+                    // An engine may say that the connection is there before it is accepted, as a kernel does.
+                    let failed = match dial(&dialling, "server").await {
+                        Ok(mut connection) => connection.read_u8().await.is_err(),
+                        Err(_) => true,
+                    };
+                    if number == 99 {
+                        let at_the_end = dialling.monotonic().0 >= ms(3_000);
+                        notes.add(format!("failed {failed}, at the end {at_the_end}"));
+                    }
+                });
+            }
+        });
+        Script::until(ms(10_000))
+    });
+    outcome.expect_notes(&["failed true, at the end true"]);
+}
+
+#[test]
 fn a_crash_loses_memory_and_unfinished_writes_and_keeps_the_disk() {
     let outcome = run_world(config(13), |world| {
         let notes = world.notes.clone();

@@ -85,15 +85,14 @@ fn trace_of_new_process(seed: u64) -> Vec<String> {
 
 #[test]
 fn the_same_seed_gives_the_same_trace_in_other_processes() {
-    for seed in [1, 2, 3] {
+    for seed in [1, 2] {
         let first = trace_of_new_process(seed);
         assert!(first.len() > 400, "the trace has only {} lines", first.len());
-        for again in [trace_of_new_process(seed), trace_of_new_process(seed)] {
-            for (number, (ours, theirs)) in first.iter().zip(&again).enumerate() {
-                assert_eq!(ours, theirs, "seed {seed} parts at line {number}");
-            }
-            assert_eq!(first.len(), again.len());
+        let again = trace_of_new_process(seed);
+        for (number, (ours, theirs)) in first.iter().zip(&again).enumerate() {
+            assert_eq!(ours, theirs, "seed {seed} parts at line {number}");
         }
+        assert_eq!(first.len(), again.len());
     }
 }
 
@@ -101,4 +100,15 @@ fn the_same_seed_gives_the_same_trace_in_other_processes() {
 fn other_seeds_give_other_traces() {
     let hashes: BTreeSet<String> = (1..=4).map(|seed| trace_of_new_process(seed).pop().unwrap()).collect();
     assert_eq!(hashes.len(), 4);
+}
+
+/// What makes a worker process that runs one trial after the other admissible, as far as the engine is concerned.
+#[test]
+fn the_same_seed_gives_the_same_trace_again_in_one_process() {
+    let first = busy_world(6).trace;
+    let between = busy_world(7).trace;
+    let again = busy_world(6).trace;
+    assert_eq!(first.first_difference(&again), None);
+    assert_eq!(first.hash_hex, again.hash_hex);
+    assert_ne!(first.hash_hex, between.hash_hex);
 }
