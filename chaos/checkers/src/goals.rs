@@ -73,8 +73,8 @@ impl<'i> Run<'i> {
             let writes = self.writes_by_key.get(submission.key).map_or(&[][..], Vec::as_slice);
             let lost = |call: &&AwsCall| call.applied && (!call.delivered || call.status >= 500);
             let told = |call: &&AwsCall| call.applied && call.delivered && call.status == 200;
-            let first_lost = writes.iter().position(|call| lost(call));
-            let is_first_applied = first_lost.is_some_and(|position| !writes[..position].iter().any(|call| told(call)));
+            let first_lost = writes.iter().position(lost);
+            let is_first_applied = first_lost.is_some_and(|position| !writes[..position].iter().any(told));
             is_first_applied && submission.attempts.iter().any(|(_, answer)| is_new(answer))
         })
     }

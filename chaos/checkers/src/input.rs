@@ -165,7 +165,7 @@ pub struct CheckSettings {
     pub convergence_bound_ns: u64,
     /// Services are silent from this long after the end of the drain.
     pub quiescence_bound_ns: u64,
-    /// Work bound of the linearizability search, for each aggregate: steps of the model.
+    /// Work bound of the linearizability search, for each aggregate: steps of the model. A step can keep some 200 bytes.
     pub linearizability_steps_max: u64,
 }
 
@@ -185,7 +185,7 @@ impl Default for CheckSettings {
             stream_bound_ns: 60 * SECOND_NS,
             convergence_bound_ns: 120 * SECOND_NS,
             quiescence_bound_ns: 10 * SECOND_NS,
-            linearizability_steps_max: 20_000_000,
+            linearizability_steps_max: 2_000_000,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Ways in which the system can call AWS wrongly, and calls that only look wrong.
 
 use super::{
-    Breakage, assert_each_is_noticed, breakage, finding,
+    Breakage, Change, assert_each_is_noticed, breakage, finding,
     scene::{STEP_NS, Scene, confirm, place},
 };
 use crate::{AwsCall, Finding};
@@ -99,7 +99,7 @@ fn lints() -> Vec<Breakage> {
 
 #[test]
 fn calls_that_only_look_wrong_pass() {
-    let sound: &[(&str, &str, fn(&mut Scene))] = &[
+    let sound: &[(&str, &str, Change)] = &[
         ("stable-token", "the same token after a lost answer", |scene| {
             scene.transaction("confirm").delivered = false;
             let token = scene.transaction("confirm").client_token.clone();

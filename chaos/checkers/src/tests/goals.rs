@@ -1,6 +1,9 @@
 //! Goals are reached by the runs that reach them, and not by others.
 
-use super::scene::{STEP_NS, Scene, confirm, place};
+use super::{
+    Change,
+    scene::{STEP_NS, Scene, confirm, place},
+};
 use crate::{CheckInput, goals};
 
 fn reached(input: &CheckInput) -> Vec<&'static str> {
@@ -31,7 +34,7 @@ fn the_sound_run_reaches_what_it_contains() {
 
 #[test]
 fn each_rare_state_reaches_its_goal() {
-    let cases: &[(&str, fn(&mut Scene))] = &[
+    let cases: &[(&str, Change)] = &[
         ("own-write-recognised-after-unknown", |scene| scene.transaction("confirm").delivered = false),
         ("own-write-recognised-after-unknown", |scene| scene.transaction("confirm").status = 500),
         ("conflict-decided-again", |scene| {

@@ -11,14 +11,17 @@ mod scene;
 use crate::{CheckInput, Finding, Needs, Violation, all};
 use scene::Scene;
 
+/// A change of a sound run.
+type Change = fn(&mut Scene);
+
 /// One way to break a sound run: the checker that must notice, what it must say, and the change.
 struct Breakage {
     checker: &'static str,
     says: &'static str,
-    change: fn(&mut Scene),
+    change: Change,
 }
 
-fn breakage(checker: &'static str, says: &'static str, change: fn(&mut Scene)) -> Breakage {
+fn breakage(checker: &'static str, says: &'static str, change: Change) -> Breakage {
     Breakage { checker, says, change }
 }
 
