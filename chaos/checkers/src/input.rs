@@ -159,7 +159,8 @@ pub struct CheckSettings {
     pub drain_ended_at_ns: u64,
     /// The record ends here.
     pub ended_at_ns: u64,
-    /// An event is in the stream this long after its commit or after the heal, whichever is later.
+    /// An event is in the stream this long after its commit or after the heal, whichever is later. A record that ends
+    /// before leaves a missing event undecided.
     pub stream_bound_ns: u64,
     /// An operation has its definite answer this long after its start or after the heal, whichever is later.
     pub convergence_bound_ns: u64,
@@ -182,9 +183,9 @@ impl Default for CheckSettings {
             healed_at_ns: 0,
             drain_ended_at_ns: u64::MAX,
             ended_at_ns: u64::MAX,
-            stream_bound_ns: 60 * SECOND_NS,
+            stream_bound_ns: 10 * SECOND_NS,
             convergence_bound_ns: 120 * SECOND_NS,
-            quiescence_bound_ns: 10 * SECOND_NS,
+            quiescence_bound_ns: SECOND_NS,
             linearizability_steps_max: 2_000_000,
         }
     }

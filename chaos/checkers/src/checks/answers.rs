@@ -64,7 +64,8 @@ fn convergence(input: &CheckInput, examination: &mut Examination) {
             .filter_map(|attempt| attempt.completed_ns)
             .min();
         let is_late = settled_ns.is_none_or(|at_ns| at_ns > due_ns);
-        if is_late && due_ns > settings.ended_at_ns {
+        if settled_ns.is_none() && due_ns > settings.ended_at_ns {
+            examination.undecided(format!("the record ends before operation {operation} is due"));
             continue;
         }
         examination.expect(!is_late, || {

@@ -33,7 +33,10 @@ fn complete(input: &CheckInput, examination: &mut Examination) {
         let records = appeared.get(write.key.as_str()).map_or(&[][..], Vec::as_slice);
         let due_ns = write.at_ns.max(settings.healed_at_ns).saturating_add(settings.stream_bound_ns);
         let problem = match records {
-            [] if due_ns > settings.ended_at_ns => continue,
+            [] if due_ns > settings.ended_at_ns => {
+                examination.undecided(format!("the record ends before {} is due in the stream", write.key));
+                continue;
+            }
             [] => Some("never appeared in the stream".to_owned()),
             [record] if record.at_ns > due_ns => Some(format!("appeared {} ns after the bound", record.at_ns - due_ns)),
             [_] => None,
