@@ -242,7 +242,7 @@ fn shard_iterator(stream: &Stream, shard_id: &str, start: &IteratorStart, now: U
             message: format!("Requested resource not found: Shard does not exist: {shard_id}"),
         })?;
     let in_range = |sequence: u64| {
-        let last = shard.last_sequence.unwrap_or(u64::MAX);
+        let last = shard.last_sequence.unwrap_or_else(|| stream.last_sequence());
         if sequence < shard.first_sequence || sequence > last {
             return Err(DynamodbError::validation("Invalid SequenceNumber"));
         }

@@ -133,6 +133,11 @@ impl Stream {
         stream
     }
 
+    /// The highest number given out so far.
+    pub fn last_sequence(&self) -> u64 {
+        self.last_sequence
+    }
+
     fn next_sequence(&mut self) -> u64 {
         self.last_sequence += 1;
         self.last_sequence
