@@ -101,7 +101,8 @@ fn count_with_tone(number: u64, tone: Tone) -> Cell {
 /// "28 trials: 26 held, 1 broken, 1 inconclusive".
 pub(crate) fn tally_in_words(tally: Tally) -> String {
     let trials = format::plural(tally.total(), "trial");
-    format!("{trials}: {} held, {} broken, {} inconclusive", tally.held, tally.broken, tally.inconclusive)
+    let [held, broken, inconclusive] = [tally.held, tally.broken, tally.inconclusive].map(format::count);
+    format!("{trials}: {held} held, {broken} broken, {inconclusive} inconclusive")
 }
 
 /// "held", "1 of 8 broken", "2 of 8 inconclusive", "objective missed".

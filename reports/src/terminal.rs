@@ -185,16 +185,19 @@ fn failing_trials(record: &RunRecord, pen: &Pen) -> Option<String> {
     Some(lines.join("\n") + "\n")
 }
 
-/// Broken trials first, then inconclusive ones, otherwise in the record's order.
+/// Broken trials first, then inconclusive ones; of each, the first of every scenario before the second of any, so that a list
+/// cut short still names every scenario.
 pub(crate) fn trials_not_held(record: &RunRecord) -> Vec<(&ScenarioRecord, &TrialRecord)> {
-    let mut trials: Vec<(&ScenarioRecord, &TrialRecord)> = record
-        .scenarios
-        .iter()
-        .flat_map(|scenario| scenario.trials.iter().map(move |trial| (scenario, trial)))
-        .filter(|(_, trial)| trial.verdict != Verdict::Held)
-        .collect();
-    trials.sort_by_key(|(_, trial)| interest(trial.verdict, 0));
-    trials
+    let mut trials = Vec::new();
+    for scenario in &record.scenarios {
+        for verdict in [Verdict::Broken, Verdict::Inconclusive] {
+            let of_verdict = scenario.trials.iter().filter(|trial| trial.verdict == verdict);
+            trials
+                .extend(of_verdict.enumerate().map(|(nth, trial)| (interest(verdict, nth as u64), (scenario, trial))));
+        }
+    }
+    trials.sort_by_key(|(order, _)| *order);
+    trials.into_iter().map(|(_, trial)| trial).collect()
 }
 
 fn failing_trial(scenario: &ScenarioRecord, trial: &TrialRecord, pen: &Pen) -> Vec<String> {

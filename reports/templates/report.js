@@ -108,7 +108,7 @@
       const swatch = element("i", {});
       swatch.style.background = one.colour;
       const reading = element("span", { class: "reading" }, one.note || "");
-      const button = element("button", { type: "button", "aria-pressed": "true" }, swatch, one.name, reading);
+      const button = element("button", { type: "button", "aria-pressed": "true" }, swatch, one.name + " ", reading);
       button.addEventListener("click", () => {
         const shown = button.getAttribute("aria-pressed") !== "true";
         button.setAttribute("aria-pressed", String(shown));

@@ -18,6 +18,9 @@ const LISTED_TRIALS: usize = 60;
 /// Trials that did not hold, listed in full.
 const LISTED_FAILURES: usize = 50;
 
+/// Of these, so many are seen at once; the others would push the rest of the report out of sight.
+const OPEN_FAILURES: usize = 4;
+
 pub(super) struct View {
     pub(super) title: String,
     pub(super) outcome: &'static str,
@@ -27,6 +30,7 @@ pub(super) struct View {
     pub(super) started_unix_ms: u64,
     pub(super) tiles: Vec<Tile>,
     pub(super) failures: Vec<Failure>,
+    pub(super) folded_failures: Vec<Failure>,
     pub(super) failures_left_out: usize,
     pub(super) scenarios: Table,
     pub(super) scenario_details: Vec<ScenarioDetails>,
@@ -97,7 +101,10 @@ impl View {
         let scenarios = tables::scenarios(record, summaries);
         let details =
             record.scenarios.iter().zip(&scenarios.rows).map(|(scenario, row)| details(scenario, row.clone()));
-        let failures = trials_not_held(record);
+        let not_held = trials_not_held(record);
+        let mut failures: Vec<Failure> =
+            not_held.iter().take(LISTED_FAILURES).map(|(scenario, trial)| failure(scenario, trial)).collect();
+        let folded_failures = failures.split_off(failures.len().min(OPEN_FAILURES));
         Self {
             title: format!("Nexus report: {} at {}", outcome.as_str(), record.revision),
             outcome: outcome.as_str(),
@@ -106,8 +113,9 @@ impl View {
             facts: facts(record),
             started_unix_ms: record.started_unix_ms,
             tiles: tiles(record, summaries, &summary),
-            failures: failures.iter().take(LISTED_FAILURES).map(|(scenario, trial)| failure(scenario, trial)).collect(),
-            failures_left_out: failures.len().saturating_sub(LISTED_FAILURES),
+            failures,
+            folded_failures,
+            failures_left_out: not_held.len().saturating_sub(LISTED_FAILURES),
             scenario_details: details.collect(),
             headline: headline_latency(summaries).unwrap_or("–").to_owned(),
             scenarios,
@@ -170,7 +178,7 @@ fn tiles(record: &RunRecord, summaries: &[ScenarioSummary], summary: &Summary) -
         tile(
             "Trials held",
             format!("{} / {}", format::count(summary.passed), format::count(summary.trials)),
-            format!("{} broken, {} inconclusive", summary.failed, summary.inconclusive),
+            format!("{} broken, {} inconclusive", format::count(summary.failed), format::count(summary.inconclusive)),
             held_tone,
         ),
         tile(
@@ -187,7 +195,12 @@ fn tiles(record: &RunRecord, summaries: &[ScenarioSummary], summary: &Summary) -
             },
             determinism_tone,
         ),
-        tile("Faults fired", format::count(firings), format!("{} planned and never fired", not_fired), Tone::Plain),
+        tile(
+            "Faults fired",
+            format::count(firings),
+            format!("{} planned and never fired", format::count(not_fired)),
+            Tone::Plain,
+        ),
     ];
     if let Some((name, latency)) = headline_latency(summaries).and_then(|name| summary.latency.get_key_value(name)) {
         let note = format!(
