@@ -134,7 +134,7 @@ async fn exchange(platform: &nexus_ports::Platform, to: &str) -> std::io::Result
 #[test]
 fn bytes_survive_storms_and_all_pairs_meet_after_the_repair() {
     // Ticks make turmoil a hundred times as dear.
-    let seeds = if compiled_engine() == EngineKind::Madsim { 40 } else { 3 };
+    let seeds = if compiled_engine() == EngineKind::Madsim { 15 } else { 3 };
     for seed in 0..seeds {
         let outcome = storm(seed);
         outcome.ended.unwrap_or_else(|error| panic!("seed {seed}: {error}"));

@@ -138,7 +138,6 @@ pub(super) struct Lane {
     pub(super) is_scheduled: bool,
     pub(super) retry_wait_ns: u64,
     pub(super) lost_since_ns: Option<u64>,
-    last_due_ns: u64,
 }
 
 impl Lane {
@@ -150,14 +149,11 @@ impl Lane {
             is_scheduled: false,
             retry_wait_ns: RETRY_FIRST_NS,
             lost_since_ns: None,
-            last_due_ns: 0,
         }
     }
 
-    /// A segment never overtakes the one before it.
-    pub(super) fn push(&mut self, arrival_ns: u64, payload: Payload) {
-        let due_ns = arrival_ns.max(self.last_due_ns);
-        self.last_due_ns = due_ns;
+    /// A segment that would overtake the one before it waits behind it: only the head of a lane arrives.
+    pub(super) fn push(&mut self, due_ns: u64, payload: Payload) {
         self.bytes_under_way += payload.length();
         self.segments.push_back(Segment { due_ns, payload });
     }

@@ -16,6 +16,24 @@ use nexus_engine::{
 use nexus_ports::{Authority, BoxConnection, Platform};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+/// Adds a client whose body notes what it sees.
+#[allow(unused_macros, reason = "as above")]
+macro_rules! client {
+    ($builder:expr, $name:expr, |$platform:ident, $notes:ident| $body:block) => {{
+        let notes = $builder.notes.clone();
+        $builder.engine.add_host(
+            $name,
+            program(move |$platform, _start_count| {
+                let $notes = notes.clone();
+                async move {
+                    $body;
+                    Ok(())
+                }
+            }),
+        );
+    }};
+}
+
 pub const EPOCH_UNIX_NS: u64 = 1_700_000_000_000_000_000;
 pub const PORT: u16 = 4_000;
 
