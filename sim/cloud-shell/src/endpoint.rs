@@ -123,8 +123,10 @@ impl Drop for AbortOnDrop {
 fn to_http(response: WireResponse, cut_after: Option<usize>) -> Response<AnswerBody> {
     let promised = response.body.len() as u64;
     let body = match cut_after {
-        None => AnswerBody { bytes: Some(response.body), promised, is_cut: false },
-        Some(bytes) => AnswerBody { bytes: Some(response.body.slice(..bytes)), promised, is_cut: true },
+        None => AnswerBody { bytes: Some(response.body), promised, is_cut: false, is_flushed: false },
+        Some(bytes) => {
+            AnswerBody { bytes: Some(response.body.slice(..bytes)), promised, is_cut: true, is_flushed: false }
+        }
     };
     let mut builder = Response::builder().status(response.status);
     for (name, value) in response.headers {
@@ -132,7 +134,7 @@ fn to_http(response: WireResponse, cut_after: Option<usize>) -> Response<AnswerB
     }
     builder.body(body).unwrap_or_else(|_| {
         // Only a header that is none gets here, and the cloud makes none of those.
-        Response::new(AnswerBody { bytes: None, promised: 0, is_cut: false })
+        Response::new(AnswerBody { bytes: None, promised: 0, is_cut: false, is_flushed: false })
     })
 }
 
@@ -141,6 +143,7 @@ struct AnswerBody {
     bytes: Option<Bytes>,
     promised: u64,
     is_cut: bool,
+    is_flushed: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -153,10 +156,16 @@ impl http_body::Body for AnswerBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut task::Context<'_>,
+        context: &mut task::Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, CutOff>>> {
         match self.bytes.take() {
             Some(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(http_body::Frame::data(bytes)))),
+            // Only a body that is not ready lets the half go out before the connection ends.
+            _ if self.is_cut && !self.is_flushed => {
+                self.is_flushed = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
             _ if self.is_cut => Poll::Ready(Some(Err(CutOff))),
             _ => Poll::Ready(None),
         }

@@ -259,7 +259,7 @@ fn shard_iterator(stream: &Stream, shard_id: &str, start: &IteratorStart, now: U
         }
         IteratorStart::At(sequence) => in_range(*sequence)?,
         // The record right before the trim point may be gone: what follows it is still there.
-        IteratorStart::After(sequence) if *sequence + 1 == shard.trimmed_before => shard.trimmed_before,
+        IteratorStart::After(sequence) if sequence.checked_add(1) == Some(shard.trimmed_before) => shard.trimmed_before,
         IteratorStart::After(sequence) => in_range(*sequence)? + 1,
     };
     let iterator =
