@@ -163,67 +163,66 @@ fn facts(record: &RunRecord) -> Vec<(&'static str, String)> {
 }
 
 fn tiles(record: &RunRecord, summaries: &[ScenarioSummary], summary: &Summary) -> Vec<Tile> {
-    let tile = |label, value: String, note: String, tone: Tone| Tile { label, value, note, tone: tone.as_str() };
-    let held_tone = match (summary.failed, summary.inconclusive) {
-        (0, 0) => Tone::Good,
-        (0, _) => Tone::Doubtful,
-        _ => Tone::Bad,
-    };
-    let determinism = record.determinism;
-    let determinism_tone = if determinism.diverged > 0 { Tone::Bad } else { Tone::Plain };
-    let not_fired: u64 = summaries.iter().flat_map(|it| &it.faults).map(|fault| fault.not_fired()).sum();
-    let firings: u64 = summary.faults_fired.values().sum();
-    let speed = if record.wall_s > 0.0 { summary.simulated_s / record.wall_s } else { 0.0 };
-    let mut tiles = vec![
-        tile(
-            "Trials held",
-            format!("{} / {}", format::count(summary.passed), format::count(summary.trials)),
-            format!("{} broken, {} inconclusive", format::count(summary.failed), format::count(summary.inconclusive)),
-            held_tone,
-        ),
-        tile(
-            "Run again, same trace",
-            format!(
-                "{} / {}",
-                format::count(determinism.checked - determinism.diverged.min(determinism.checked)),
-                format::count(determinism.checked)
-            ),
-            if determinism.checked == 0 {
-                "determinism not checked".into()
-            } else {
-                format!("{} diverged", determinism.diverged)
-            },
-            determinism_tone,
-        ),
-        tile(
-            "Faults fired",
-            format::count(firings),
-            format!("{} planned and never fired", format::count(not_fired)),
-            Tone::Plain,
-        ),
-    ];
-    if let Some((name, latency)) = headline_latency(summaries).and_then(|name| summary.latency.get_key_value(name)) {
-        let note = format!(
-            "p50 {} ms, p99.9 {} ms",
-            format::milliseconds(latency.p50_ms),
-            format::milliseconds(latency.p999_ms)
-        );
-        let value = format!("{} ms", format::milliseconds(latency.p99_ms));
-        tiles.push(tile("p99 of all scenarios", value, format!("{name}: {note}"), Tone::Plain));
-    }
+    let mut tiles = vec![trials_tile(summary), determinism_tile(summary), faults_tile(summaries, summary)];
+    tiles.extend(latency_tile(summaries, summary));
     tiles.push(tile(
         "AWS calls",
         format::count(summary.aws_calls),
-        "answered by the simulated AWS".into(),
+        "answered by the simulated AWS".to_owned(),
         Tone::Plain,
     ));
-    tiles.push(tile(
-        "Simulated time",
-        format::seconds(summary.simulated_s),
-        format!("in {} of wall time, {}× as fast", format::seconds(record.wall_s), format::count(speed.round() as u64)),
-        Tone::Plain,
-    ));
+    tiles.push(time_tile(record, summary));
     tiles
+}
+
+fn tile(label: &'static str, value: String, note: String, tone: Tone) -> Tile {
+    Tile { label, value, note, tone: tone.as_str() }
+}
+
+fn trials_tile(summary: &Summary) -> Tile {
+    let tone = match (summary.failed, summary.inconclusive, summary.trials) {
+        (0, 0, 1..) => Tone::Good,
+        (0, ..) => Tone::Doubtful,
+        _ => Tone::Bad,
+    };
+    let [trials, broken, inconclusive] = [summary.trials, summary.failed, summary.inconclusive].map(format::count);
+    let note = format!("of {trials}; {broken} broken, {inconclusive} inconclusive");
+    tile("Trials held", format::count(summary.passed), note, tone)
+}
+
+fn determinism_tile(summary: &Summary) -> Tile {
+    let determinism = summary.determinism;
+    let tone = if determinism.diverged > 0 { Tone::Bad } else { Tone::Plain };
+    let (value, note) = match determinism.checked {
+        0 => ("–".to_owned(), "not checked".to_owned()),
+        checked => {
+            let diverged = format::count(determinism.diverged);
+            let same = format::count(checked.saturating_sub(determinism.diverged));
+            (same, format!("of {} run again; {diverged} diverged", format::count(checked)))
+        }
+    };
+    tile("Same trace again", value, note, tone)
+}
+
+fn faults_tile(summaries: &[ScenarioSummary], summary: &Summary) -> Tile {
+    let firings: u64 = summary.faults_fired.values().sum();
+    let not_fired: u64 = summaries.iter().flat_map(|summary| &summary.faults).map(|fault| fault.not_fired()).sum();
+    let note = format!("{} planned and never fired", format::count(not_fired));
+    tile("Faults fired", format::count(firings), note, Tone::Plain)
+}
+
+fn latency_tile(summaries: &[ScenarioSummary], summary: &Summary) -> Option<Tile> {
+    let (name, latency) = summary.latency.get_key_value(headline_latency(summaries)?)?;
+    let [p50, p99, p999] = [latency.p50_ms, latency.p99_ms, latency.p999_ms].map(format::milliseconds);
+    let note = format!("{name}: p50 {p50} ms, p99.9 {p999} ms");
+    Some(tile("p99 of all scenarios", format!("{p99} ms"), note, Tone::Plain))
+}
+
+fn time_tile(record: &RunRecord, summary: &Summary) -> Tile {
+    let speed = if record.wall_s > 0.0 { summary.simulated_s / record.wall_s } else { 0.0 };
+    let wall = format::seconds(record.wall_s);
+    let note = format!("in {wall} of wall time, {}× as fast", format::count(speed.round() as u64));
+    tile("Simulated time", format::seconds(summary.simulated_s), note, Tone::Plain)
 }
 
 fn failure(scenario: &ScenarioRecord, trial: &TrialRecord) -> Failure {
