@@ -224,10 +224,11 @@ impl<'h, M: Model> Search<'h, M> {
         }
     }
 
-    /// What can be next: definite operations first, the earliest answer first, then the pending ones.
+    /// What can be next: definite operations first, the earliest answer first, then the pending ones. The walk goes by
+    /// invocation, so an answer that is found later cannot exclude what was found before.
     fn candidates(&self) -> Vec<u32> {
         let mut first_answer_ns = u64::MAX;
-        let mut found: Vec<(u64, u64, u32)> = Vec::new();
+        let mut found: Vec<(u64, u32)> = Vec::new();
         for position in self.complete_before..self.definite.len() {
             if self.is_definite_ordered[position] {
                 continue;
@@ -238,11 +239,10 @@ impl<'h, M: Model> Search<'h, M> {
             }
             let completed_ns = operation.completion.as_ref().map_or(u64::MAX, |completion| completion.completed_ns);
             first_answer_ns = first_answer_ns.min(completed_ns);
-            found.push((completed_ns, operation.invoked_ns, position as u32));
+            found.push((completed_ns, position as u32));
         }
-        found.retain(|&(_, invoked_ns, _)| invoked_ns <= first_answer_ns);
         found.sort_unstable();
-        let mut candidates: Vec<u32> = found.into_iter().map(|(_, _, position)| position).collect();
+        let mut candidates: Vec<u32> = found.into_iter().map(|(_, position)| position).collect();
         for (position, &index) in self.pending.iter().enumerate() {
             if self.operations[index].invoked_ns > first_answer_ns {
                 break;
