@@ -6,6 +6,7 @@ deny contains {
 	"reason": sprintf("an order of %d cents is above the limit of %d for the role %s", [input.amount_cents, limit, input.role]),
 } if {
 	input.command == "PlaceOrder"
+	is_number(input.amount_cents)
 	input.amount_cents > limit
 	not unlimited
 }

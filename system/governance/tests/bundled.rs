@@ -60,7 +60,8 @@ fn every_file_of_the_folder_is_built_in() {
 #[test]
 fn the_bundle_decides() {
     let enforcer = PolicyEnforcer::from_catalogue().unwrap();
-    let table: &[(&str, &str, &str, &[&str], Option<u64>, &[&str])] = &[
+    type Row<'a> = (&'a str, &'a str, &'a str, &'a [&'a str], Option<u64>, &'a [&'a str]);
+    let table: &[Row] = &[
         ("append-event", "customer", "PlaceOrder", &["OrderPlaced"], Some(5_000_000), &[]),
         ("append-event", "customer", "PlaceOrder", &["OrderPlaced"], Some(5_000_001), &["order-above-limit"]),
         ("append-event", "system", "PlaceOrder", &["OrderPlaced"], Some(5_000_001), &[]),

@@ -16,6 +16,9 @@ const JOIN_FILE: &str = "decision.generated.rego";
 const ENTRY_POINT: &str = "data.nexus_decision.decision";
 
 /// Policies, compiled once. Deciding takes `&self` and keeps nothing between two decisions.
+///
+/// They are run by the engine's interpreter, not by its faster register machine: that one lets a rule whose builtin
+/// fails simply not hold, so that a failing denial would allow. Here an error denies.
 pub struct PolicyEnforcer {
     compiled: CompiledPolicy,
     keys: InputKeys,
