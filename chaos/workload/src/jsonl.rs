@@ -97,6 +97,7 @@ struct Fields<'a> {
     idempotency_key: Option<&'a RawValue>,
     command: Option<&'a RawValue>,
     read_order: Option<&'a RawValue>,
+    eventual: Option<&'a RawValue>,
 }
 
 impl<'a> Line<'a> {
@@ -133,8 +134,9 @@ impl<'a> Line<'a> {
                 "idempotency_key" => &mut fields.idempotency_key,
                 "command" => &mut fields.command,
                 "read_order" => &mut fields.read_order,
+                "eventual" => &mut fields.eventual,
                 _ => {
-                    let hint = "the keys are at_ms, customer, role, idempotency_key, command and read_order";
+                    let hint = "the keys are at_ms, customer, role, idempotency_key, command, read_order and eventual";
                     return Err(self.error(self.key_offset(value), format!("the key `{key}` is unknown"), hint));
                 }
             };
@@ -174,6 +176,10 @@ impl<'a> Line<'a> {
             let problem = "`command` is not an object with a `type`".to_owned();
             return Err(self.error(self.offset(command.get()), problem, hint));
         }
+        if let Some(stray) = fields.eventual {
+            let problem = "`eventual` does not go with `command`".to_owned();
+            return Err(self.error(self.key_offset(stray), problem, "only reads may be eventual; remove it"));
+        }
         let hint = "the role is who asks: customer, payments, warehouse, support or system";
         let raw = self.required(fields.role, "role", hint)?;
         let role = self.header_text(raw, "`role`", hint)?;
@@ -198,7 +204,11 @@ impl<'a> Line<'a> {
             let problem = format!("`{order_id}` cannot be an order's id");
             return Err(self.error(self.offset(raw.get()), problem, hint));
         }
-        Ok(Action::ReadOrder { order_id })
+        let eventual = match fields.eventual {
+            Some(raw) => self.value(raw, "`eventual`", "true or false", "leave it out for a strong read")?,
+            None => false,
+        };
+        Ok(Action::ReadOrder { order_id, eventual })
     }
 
     /// A text that can stand in an HTTP header.

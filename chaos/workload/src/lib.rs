@@ -48,7 +48,12 @@ pub enum Action {
     /// `POST /commands` with this role, idempotency key and body.
     Command { role: String, idempotency_key: String, body: serde_json::Value },
     /// `GET /orders/{order_id}`.
-    ReadOrder { order_id: String },
+    ReadOrder {
+        order_id: String,
+        /// Whether an eventually consistent view is enough.
+        #[serde(default)]
+        eventual: bool,
+    },
 }
 
 impl Workload {
@@ -66,8 +71,11 @@ impl PlannedOperation {
             Action::Command { role, idempotency_key, body } => serde_json::json!({
                 "at_ms": at_ms, "customer": customer, "role": role, "idempotency_key": idempotency_key, "command": body,
             }),
-            Action::ReadOrder { order_id } => {
+            Action::ReadOrder { order_id, eventual: false } => {
                 serde_json::json!({"at_ms": at_ms, "customer": customer, "read_order": order_id})
+            }
+            Action::ReadOrder { order_id, eventual: true } => {
+                serde_json::json!({"at_ms": at_ms, "customer": customer, "read_order": order_id, "eventual": true})
             }
         }
     }

@@ -89,7 +89,8 @@ impl Planner {
             // Nobody has ordered there yet: the answer is that there is none.
             _ => format!("o-{slot}-1"),
         };
-        (draw.customer(self.shape.customers), Action::ReadOrder { order_id })
+        let eventual = draw.way() >= 1.0 - self.shape.eventual_share;
+        (draw.customer(self.shape.customers), Action::ReadOrder { order_id, eventual })
     }
 
     fn duplicate(&mut self, id: u32, draw: &Draw) -> (u32, Action) {

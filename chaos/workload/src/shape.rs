@@ -33,6 +33,8 @@ pub struct WorkloadShape {
     pub cart_share: f64,
     /// Share of operations that read an order.
     pub read_share: f64,
+    /// Share of these reads that are content with an eventually consistent view.
+    pub eventual_share: f64,
     /// Share of operations that send an earlier command again: same idempotency key, same payload.
     pub duplicate_share: f64,
     /// Share of operations that use an earlier idempotency key for another payload.
@@ -56,6 +58,7 @@ impl Default for WorkloadShape {
             hot_share: 0.1,
             cart_share: 0.2,
             read_share: 0.2,
+            eventual_share: 0.25,
             duplicate_share: 0.05,
             key_reuse_share: 0.02,
             forbidden_share: 0.03,
@@ -169,11 +172,12 @@ impl WorkloadShape {
         [self.read_share, self.duplicate_share, self.key_reuse_share, self.forbidden_share, self.malformed_share]
     }
 
-    fn shares(&self) -> [(&'static str, f64); 8] {
+    fn shares(&self) -> [(&'static str, f64); 9] {
         [
             ("hot_share", self.hot_share),
             ("cart_share", self.cart_share),
             ("read_share", self.read_share),
+            ("eventual_share", self.eventual_share),
             ("duplicate_share", self.duplicate_share),
             ("key_reuse_share", self.key_reuse_share),
             ("forbidden_share", self.forbidden_share),

@@ -88,6 +88,9 @@ fn shares_are_as_asked() {
     let all = workload.operations.len() as f64;
     let reads = workload.operations.iter().filter(|operation| body(operation).is_none()).count() as f64;
     assert!((reads / all - 0.2).abs() < 0.03, "{}", reads / all);
+    let eventual =
+        workload.operations.iter().filter(|op| matches!(op.action, Action::ReadOrder { eventual: true, .. }));
+    assert!((eventual.count() as f64 / reads - 0.25).abs() < 0.05);
     let mut first = BTreeMap::<&str, (&str, &Value)>::new();
     let (mut duplicates, mut reuses, mut own) = (0.0, 0.0, 0.0);
     for (_, role, key, body) in commands(&workload) {
@@ -220,7 +223,7 @@ fn the_hot_aggregate_is_hot() {
     let share_of_slot_0 = |shape: &WorkloadShape| {
         let workload = shape.generate(10);
         let hot = workload.operations.iter().filter(|operation| match &operation.action {
-            Action::ReadOrder { order_id } => order_id.starts_with("o-0-"),
+            Action::ReadOrder { order_id, .. } => order_id.starts_with("o-0-"),
             Action::Command { body, .. } => ["order_id", "payment_id"]
                 .iter()
                 .any(|key| body[*key].as_str().is_some_and(|id| id[1..].starts_with("-0-"))),

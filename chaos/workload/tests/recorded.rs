@@ -17,7 +17,7 @@ fn the_example_is_a_workload() {
         })
         .collect();
     assert_eq!(keys, ["line-1", "line-2", "take-p-1", "take-p-1", "line-5", "line-7", "line-8", "line-9"]);
-    assert_eq!(workload.operations[9].action, Action::ReadOrder { order_id: "o-1".into() });
+    assert_eq!(workload.operations[9].action, Action::ReadOrder { order_id: "o-1".into(), eventual: false });
     assert_eq!(workload.operations[9].at_ms, 1000);
 }
 
@@ -30,6 +30,26 @@ fn ids_count_operations_and_keys_count_lines() {
     assert!(
         matches!(&workload.operations[0].action, Action::Command { idempotency_key, .. } if idempotency_key == "line-2")
     );
+}
+
+#[test]
+fn a_read_may_be_content_with_an_eventual_view() {
+    let read = |text: &str| parse_jsonl(text, "f").unwrap().operations.remove(0).action;
+    let order_id = || "o".to_owned();
+    let table = [
+        (r#"{"at_ms":0,"customer":0,"read_order":"o"}"#, Action::ReadOrder { order_id: order_id(), eventual: false }),
+        (
+            r#"{"at_ms":0,"customer":0,"read_order":"o","eventual":false}"#,
+            Action::ReadOrder { order_id: order_id(), eventual: false },
+        ),
+        (
+            r#"{"at_ms":0,"customer":0,"read_order":"o","eventual":true}"#,
+            Action::ReadOrder { order_id: order_id(), eventual: true },
+        ),
+    ];
+    for (text, expected) in table {
+        assert_eq!(read(text), expected, "{text}");
+    }
 }
 
 #[test]
@@ -62,6 +82,8 @@ fn wrong_lines_are_shown_with_a_caret_and_a_remedy() {
         r#"{"at_ms": 5, "customer": 1, "role": "the boss", "command": {"type": "X"}}"#.to_owned(),
         r#"{"at_ms": 5, "customer": 1, "role": "customer", "command": "PlaceOrder"}"#.to_owned(),
         r#"{"at_ms": 5, "customer": 1, "role": "customer", "command": {"order_id": "o"}}"#.to_owned(),
+        r#"{"at_ms": 5, "customer": 1, "read_order": "o", "eventual": 1}"#.to_owned(),
+        r#"{"at_ms": 5, "customer": 1, "role": "customer", "eventual": true, "command": {"type": "X"}}"#.to_owned(),
         r#"{"at_ms": 5, "at_ms": 6, "customer": 1, "read_order": "o"}"#.to_owned(),
         format!(
             r#"{{"at_ms": 5, "customer": 1, "role": "customer", "idempotency_key": "{long_reason}", "command": {{"type": "X"}}}}"#
