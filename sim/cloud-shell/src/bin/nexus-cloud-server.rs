@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    io,
+    io::{self, Write},
     net::{IpAddr, Ipv4Addr},
     process::ExitCode,
 };
@@ -94,12 +94,13 @@ fn announce(arguments: &Arguments, port: u16) {
     };
     let url = format!("http://{host}:{port}");
     let region = &arguments.region;
-    println!("listening on {url}");
-    println!("services: dynamodb, dynamodbstreams; everything is kept in memory");
-    println!(
-        "AWS CLI: AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws --region {region} --endpoint-url {url} dynamodb list-tables"
+    let usage = format!(
+        "listening on {url}\n\
+         services: dynamodb, dynamodbstreams; everything is kept in memory\n\
+         AWS CLI: AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws --region {region} --endpoint-url {url} dynamodb list-tables\n\
+         boto3:   boto3.client(\"dynamodb\", endpoint_url=\"{url}\", region_name=\"{region}\", aws_access_key_id=\"any\", aws_secret_access_key=\"any\")\n"
     );
-    println!(
-        "boto3:   boto3.client(\"dynamodb\", endpoint_url=\"{url}\", region_name=\"{region}\", aws_access_key_id=\"any\", aws_secret_access_key=\"any\")"
-    );
+    // Whoever started the server may have stopped listening to it: that is no reason to stop serving.
+    let mut output = io::stdout().lock();
+    let _ = output.write_all(usage.as_bytes()).and_then(|()| output.flush());
 }

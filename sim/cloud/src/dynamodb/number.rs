@@ -94,6 +94,9 @@ impl Number {
     }
 
     fn compare_magnitudes(self, other: Self) -> Ordering {
+        if self.scale == other.scale {
+            return self.coefficient.cmp(&other.coefficient);
+        }
         match (self.coefficient, other.coefficient) {
             (0, 0) => return Ordering::Equal,
             (0, _) => return Ordering::Less,

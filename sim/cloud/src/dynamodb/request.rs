@@ -492,7 +492,14 @@ impl BatchGet {
         let mut tables = Vec::new();
         for (name, request) in requested {
             let mut keys = Vec::new();
-            for key in request.array("Keys")?.ok_or_else(|| required("requestItems.member.keys"))? {
+            let listed = request.array("Keys")?.ok_or_else(|| required("requestItems.member.keys"))?;
+            if listed.is_empty() || listed.len() > 100 {
+                let bound = if listed.is_empty() { "greater than or equal to 1" } else { "less than or equal to 100" };
+                return Err(DynamodbError::validation(format!(
+                    "1 validation error detected: Value at 'requestItems.{name}.member.keys' failed to satisfy constraint: Member must have length {bound}"
+                )));
+            }
+            for key in listed {
                 keys.push(item_from_json(key)?);
             }
             let projection = match legacy::attributes_to_get(request)? {

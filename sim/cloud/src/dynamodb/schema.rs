@@ -156,6 +156,11 @@ impl TableDefinition {
                 self.check_local(index)?;
             }
         }
+        if used.len() != self.attributes.len() && self.indexes.is_empty() {
+            return Err(DynamodbError::invalid_parameter(
+                "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions",
+            ));
+        }
         if used.len() != self.attributes.len() {
             return Err(DynamodbError::invalid_parameter(format!(
                 "Some AttributeDefinitions are not used. AttributeDefinitions: [{}], keys used: [{}]",

@@ -465,7 +465,8 @@ fn describe(table: &Table, status: &str) -> Value {
             "BillingMode": "PAY_PER_REQUEST",
             "LastUpdateToPayPerRequestDateTime": seconds(table.created_at),
         });
-        description["TableThroughputModeSummary"] = json!({"TableThroughputMode": "PAY_PER_REQUEST"});
+        description["WarmThroughput"] =
+            json!({"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000, "Status": "ACTIVE"});
     }
     for (name, is_global) in [("LocalSecondaryIndexes", false), ("GlobalSecondaryIndexes", true)] {
         let indexes: Vec<Value> = table

@@ -142,7 +142,11 @@ impl<'a> Parser<'a> {
         let token = self.tokens[at];
         let shown = if token.kind == Kind::End { "<EOF>" } else { self.text(token) };
         let start = self.tokens[at.saturating_sub(1)].start;
-        let end = self.tokens.get(at + 1).map_or(token.end, |next| next.end);
+        let end = match self.tokens.get(at + 1) {
+            Some(next) if next.kind != Kind::End => next.end,
+            _ if token.kind == Kind::End => self.tokens[at.saturating_sub(1)].end,
+            _ => token.end,
+        };
         ExpressionError::new(format!(r#"Syntax error; token: "{shown}", near: "{}""#, &self.source[start..end]))
     }
 

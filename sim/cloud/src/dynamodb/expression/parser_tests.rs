@@ -25,7 +25,7 @@ fn precedence_is_not_and_or() {
 fn refusals_use_the_services_words() {
     for (source, message) in [
         ("", "The expression can not be empty;"),
-        ("a = ", r#"Syntax error; token: "<EOF>", near: "= ""#),
+        ("a = ", r#"Syntax error; token: "<EOF>", near: "=""#),
         ("a = :x :y", r#"Syntax error; token: ":y", near: ":x :y""#),
         ("a == :x", r#"Syntax error; token: "=", near: "== :x""#),
         ("_a = :x", r#"Syntax error; token: "_", near: "_a""#),
