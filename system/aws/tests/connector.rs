@@ -65,10 +65,10 @@ async fn concurrent_calls_have_a_connection_each() {
 async fn an_idle_connection_grows_too_old() {
     let bench = Bench::new(vec![Reply::ok("{}"); 3]);
     append(&bench).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(19)).await;
+    bench.test.platform.sleep(Duration::from_secs(19)).await;
     append(&bench).await.unwrap();
     assert_eq!(bench.connections_made(), 1);
-    tokio::time::sleep(Duration::from_secs(21)).await;
+    bench.test.platform.sleep(Duration::from_secs(21)).await;
     append(&bench).await.unwrap();
     assert_eq!(bench.connections_made(), 2);
     settle().await;

@@ -204,8 +204,11 @@ impl CommandService {
             schema_version: event.schema_version(),
             payload: event.payload(),
         });
-        let appended = self.store.append(&loaded.head, context, new_events.collect(), accepted_json, deadline).await?;
-        Ok(CommandAnswer { accepted: accepted(&appended.events), replayed: false })
+        let appended = self.store.append(&loaded.head, context, new_events.collect(), accepted_json, deadline).await;
+        if let Err(AppendError::Conflict(_)) = appended {
+            self.store.pause_after_conflict(context, deadline).await;
+        }
+        Ok(CommandAnswer { accepted: accepted(&appended?.events), replayed: false })
     }
 
     /// Keeps the refusal under the key and answers with it, or with what was kept there before.

@@ -219,6 +219,12 @@ impl EventStore {
         }
     }
 
+    /// Waits for a random part of the shortest pause, after a conflict: those who lost one race would else meet again
+    /// in the next.
+    pub async fn pause_after_conflict(&self, command: &CommandContext, deadline: Deadline) {
+        self.pause(1, command.key(), deadline).await;
+    }
+
     /// Waits before another attempt, no longer than the deadline is away.
     async fn pause(&self, attempts_made: u32, key: &str, deadline: Deadline) {
         if attempts_made > 0 {

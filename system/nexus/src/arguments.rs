@@ -10,7 +10,7 @@ use nexus_aws::TableNames;
 
 /// Event-sourced orders, governed from birth.
 #[derive(Debug, Parser)]
-#[command(name = "nexus", version, about, arg_required_else_help = true)]
+#[command(name = "nexus", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) subcommand: Subcommand,

@@ -4,7 +4,7 @@ use aws_smithy_runtime_api::{box_error::BoxError, client::result::ConnectorError
 
 /// No connection came about, or it was closed before the request's first byte: the request has no effect.
 #[derive(Debug, thiserror::Error)]
-#[error("no connection: {0}")]
+#[error("no connection")]
 pub struct ConnectionNeverMade(#[source] BoxError);
 
 pub(super) fn never_made(source: impl Into<BoxError>) -> ConnectorError {

@@ -89,10 +89,11 @@ pub fn serve(test: &TestPlatform, replies: VecDeque<Reply>) -> Arc<Mutex<Vec<See
     let replies = Arc::new(Mutex::new(replies));
     let seen = Arc::new(Mutex::new(Vec::new()));
     let answered = seen.clone();
-    tokio::spawn(async move {
+    let beside = test.clone();
+    test.spawn_beside(async move {
         let mut connection = 0;
         while let Some(stream) = connections.recv().await {
-            tokio::spawn(serve_connection(stream, connection, replies.clone(), answered.clone()));
+            beside.spawn_beside(serve_connection(stream, connection, replies.clone(), answered.clone()));
             connection += 1;
         }
     });

@@ -135,7 +135,7 @@ impl MemoryEventStorage {
             }
             let unknown = || WriteFailure::Unknown(UnknownOutcome { reason: "scripted".to_owned() });
             Some(match state.write_fates.pop_front().unwrap_or(WriteFate::Answered) {
-                WriteFate::Answered => state.apply(write).map_err(WriteFailure::Refused),
+                WriteFate::Answered => state.apply(write).map_err(|refused| WriteFailure::Refused(*refused)),
                 WriteFate::RefusalUnexplained => {
                     state.apply(write).map_err(|_| WriteFailure::Refused(AppendRefused::default()))
                 }
@@ -196,7 +196,7 @@ impl State {
         }
     }
 
-    fn apply(&mut self, write: Write) -> Result<(), AppendRefused> {
+    fn apply(&mut self, write: Write) -> Result<(), Box<AppendRefused>> {
         let (events, record) = match write {
             Write::Append(transaction) => (transaction.events, transaction.record),
             Write::Record(record) => (Vec::new(), record),
@@ -205,7 +205,7 @@ impl State {
         let standing_events: Vec<_> = events.iter().filter_map(|event| self.events.get(&key(event)).cloned()).collect();
         let standing_record = self.records.get(&record.key).cloned();
         if !standing_events.is_empty() || standing_record.is_some() {
-            return Err(AppendRefused { events: standing_events, record: standing_record });
+            return Err(Box::new(AppendRefused { events: standing_events, record: standing_record }));
         }
         self.events.extend(events.into_iter().map(|event| (key(&event), event)));
         self.records.insert(record.key.clone(), record);

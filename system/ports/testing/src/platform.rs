@@ -55,6 +55,11 @@ impl TestPlatform {
         self.wall_clock_offset_ms.fetch_add(offset_ms, Ordering::Relaxed);
     }
 
+    /// Starts a task of the test's own, which [`TestPlatform::running_tasks`] leaves out.
+    pub fn spawn_beside(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+
     /// Tasks that were spawned and have not ended: a way to see leaks.
     pub fn running_tasks(&self) -> usize {
         self.running_tasks.load(Ordering::SeqCst)
