@@ -17,7 +17,8 @@ pub struct EventStoreSettings {
     pub backoff_base: Duration,
     /// No pause is longer than this.
     pub backoff_max: Duration,
-    /// What an append keeps of its deadline for the strong read that settles an unknown outcome.
+    /// What an append keeps of its deadline for the strong read that settles an unknown outcome; of a short deadline a
+    /// quarter.
     pub settle_reserve: Duration,
 }
 

@@ -1,6 +1,6 @@
 //! The event store: load, append, and the answers kept under idempotency keys.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use nexus_ports::{
     AppendRefused, AppendTransaction, EventRecord, EventStorage, IdempotencyRecord, NotSent, Platform, ReadConsistency,
@@ -182,7 +182,7 @@ impl EventStore {
         R: std::error::Error + Send,
         Write: Future<Output = Result<(), WriteFailure<R>>> + Send,
     {
-        let deadline = deadline.earlier_by(self.settings.settle_reserve);
+        let deadline = deadline.earlier_by(self.settle_reserve(deadline));
         let mut in_doubt = None;
         let mut not_done = None;
         let mut attempts = 0;
@@ -217,6 +217,12 @@ impl EventStore {
             (None, Some(not_done)) => WriteEnd::NotDone(not_done),
             (None, None) => WriteEnd::NotDone(no_time_left(attempts).into()),
         }
+    }
+
+    /// No more than a quarter of the time that is left, so that a short deadline still has time for an attempt.
+    fn settle_reserve(&self, deadline: Deadline) -> Duration {
+        let left = deadline.remaining(&self.platform).unwrap_or_default();
+        self.settings.settle_reserve.min(left / 4)
     }
 
     /// Waits for a random part of the shortest pause, after a conflict: those who lost one race would else meet again

@@ -220,6 +220,16 @@ async fn nothing_outlives_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_short_deadline_leaves_time_to_attempt_and_to_look() {
+    let bench = Bench::new();
+    bench.storage.script_writes([WriteFate::AppliedThenHangs]);
+    let command = bench.store.begin(origin("key"));
+    let deadline = Deadline::after(&bench.test.platform, Duration::from_millis(400));
+    let appended = bench.store.append(&empty(), &command, vec![placed()], answer, deadline).await.unwrap();
+    assert!(appended.recognised);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_is_read_over_all_its_pages_and_read_again_where_unanswered() {
     let bench = Bench::new();
     let mut head = empty();
