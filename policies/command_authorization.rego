@@ -1,6 +1,9 @@
 # Which role may send which command: data.command_authorization.commands_by_role. "*" stands for every command.
 package nexus.command_authorization
 
+# Looked up once a decision; undefined for an unknown role.
+commands := data.command_authorization.commands_by_role[input.role]
+
 allow if {
 	input.operation == "append-event"
 	granted
@@ -10,7 +13,7 @@ deny contains {
 	"rule": "role-unknown",
 	"reason": sprintf("the role %q is not known", [input.role]),
 } if {
-	not data.command_authorization.commands_by_role[input.role]
+	not commands
 }
 
 deny contains {
@@ -18,13 +21,13 @@ deny contains {
 	"reason": sprintf("the role %s may not send %s", [input.role, input.command]),
 } if {
 	input.operation == "append-event"
-	data.command_authorization.commands_by_role[input.role]
 	not granted
+	commands
 }
 
-granted if input.command in data.command_authorization.commands_by_role[input.role]
+granted if input.command in commands
 
 granted if {
-	"*" in data.command_authorization.commands_by_role[input.role]
 	input.command != ""
+	"*" in commands
 }

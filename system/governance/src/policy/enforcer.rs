@@ -150,21 +150,19 @@ fn syntax_hint(message: &str) -> &'static str {
     }
 }
 
-/// Rego that unites every `deny` set and asks whether any `allow` holds.
+/// Rego that asks whether any `allow` holds and lists every `deny` set. Uniting the sets is left to `read_answer`:
+/// in Rego it would cost a sixth of the whole decision.
 fn join_source(contributions: &BTreeMap<String, Contribution>) -> String {
     let mut source = String::from("package nexus_decision\n\ndefault allowed := false\n\n");
-    for (name, contribution) in contributions {
-        if contribution.allows {
-            source.push_str(&format!("allowed if data.nexus.{name}.allow\n\n"));
-        }
-        if contribution.denies {
-            source.push_str(&format!("denials contains denial if some denial in data.nexus.{name}.deny\n\n"));
-        }
+    for (name, _) in contributions.iter().filter(|(_, contribution)| contribution.allows) {
+        source.push_str(&format!("allowed if data.nexus.{name}.allow\n\n"));
     }
-    if !contributions.values().any(|contribution| contribution.denies) {
-        source.push_str("denials := set()\n\n");
-    }
-    source.push_str("decision := {\"allowed\": allowed, \"denials\": denials}\n");
+    let denials: Vec<String> = contributions
+        .iter()
+        .filter(|(_, contribution)| contribution.denies)
+        .map(|(name, _)| format!("data.nexus.{name}.deny"))
+        .collect();
+    source.push_str(&format!("decision := {{\"allowed\": allowed, \"denials\": [{}]}}\n", denials.join(", ")));
     source
 }
 
@@ -176,19 +174,29 @@ fn bundle_digest(modules: &[PolicyModule], data: &serde_json::Value) -> String {
 }
 
 fn read_answer(answer: &Value) -> Decision {
-    let Ok(denials) = answer["denials"].as_set() else {
-        return policy_error("the policies gave no set of denials".to_owned());
+    let Some(denials) = read_denials(&answer["denials"]) else {
+        return policy_error(
+            "a policy's denials are not a set of objects with the strings `rule` and `reason`".to_owned(),
+        );
     };
-    let denials: Option<Vec<Denial>> = denials.iter().map(read_denial).collect();
-    match denials {
-        None => policy_error("a denial is not an object with the strings `rule` and `reason`".to_owned()),
-        Some(mut denials) if !denials.is_empty() => {
-            denials.sort();
-            Decision::Deny { denials }
-        }
-        Some(_) if answer["allowed"] == Value::Bool(true) => Decision::Allow,
-        Some(_) => deny("no-policy-allows", "no policy allows this".to_owned()),
+    if !denials.is_empty() {
+        return Decision::Deny { denials: denials.into_iter().collect() };
     }
+    if answer["allowed"] == Value::Bool(true) {
+        return Decision::Allow;
+    }
+    deny("no-policy-allows", "no policy allows this".to_owned())
+}
+
+/// The union of all policies' denials, sorted; `None` if one of them has the wrong form.
+fn read_denials(sets: &Value) -> Option<BTreeSet<Denial>> {
+    let mut denials = BTreeSet::new();
+    for set in sets.as_array().ok()?.iter() {
+        for denial in set.as_set().ok()?.iter() {
+            denials.insert(read_denial(denial)?);
+        }
+    }
+    Some(denials)
 }
 
 fn read_denial(denial: &Value) -> Option<Denial> {
