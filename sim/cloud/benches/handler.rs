@@ -96,6 +96,8 @@ impl Bench {
     }
 }
 
+type Operation = fn(&mut Bench);
+
 fn handler(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("handler");
     group
@@ -105,7 +107,7 @@ fn handler(criterion: &mut Criterion) {
     for (name, keep_journal, modelled) in
         [("bare", false, false), ("with-journal", true, false), ("with-latency-model", false, true)]
     {
-        let operations: [(&str, fn(&mut Bench)); 3] =
+        let operations: [(&str, Operation); 3] =
             [("PutItem", Bench::put), ("TransactWriteItems", Bench::transact), ("GetItem", Bench::get)];
         for (operation, call) in operations {
             let mut bench = Bench::new(keep_journal, modelled);

@@ -134,6 +134,8 @@ pub struct Cloud {
     deferred: Vec<(UnixNanos, Deferred)>,
     /// Outputs of what was due before a request arrived, waiting for the next [`Cloud::advance`].
     ready: Vec<Output>,
+    /// The second that the last answer's date belongs to, and that date.
+    date: (u64, Arc<str>),
 }
 
 impl Cloud {
@@ -147,6 +149,7 @@ impl Cloud {
             calls: 0,
             deferred: Vec::new(),
             ready: Vec::new(),
+            date: (0, wire::http_date(UnixNanos(0)).into()),
             hook,
             config,
         }
@@ -346,7 +349,7 @@ impl Cloud {
     }
 
     fn take_effect(&mut self, now: UnixNanos, mut pending: Pending) {
-        let head = ResponseHead { now, seed: self.config.seed, call_sequence: pending.call.sequence };
+        let head = self.response_head(now, pending.call.sequence);
         let work = std::mem::replace(&mut pending.work, Work::Refused(RefuseBefore::Hang));
         let effect = match work {
             Work::Refused(RefuseBefore::Hang) => return self.finish_silently(now, pending, false),
@@ -389,6 +392,14 @@ impl Cloud {
         })
     }
 
+    fn response_head(&mut self, now: UnixNanos, call_sequence: u64) -> ResponseHead {
+        let second = now.0 / 1_000_000_000;
+        if self.date.0 != second {
+            self.date = (second, wire::http_date(now).into());
+        }
+        ResponseHead { date: self.date.1.clone(), seed: self.config.seed, call_sequence }
+    }
+
     fn finish_silently(&mut self, now: UnixNanos, pending: Pending, reset: bool) {
         if reset {
             self.schedule_output(now, &pending, Output::Reset { request: pending.request });
@@ -424,7 +435,7 @@ impl Cloud {
         let output = match pending.plan.answer {
             AnswerFate::Deliver => Some(Output::Reply { request, response }),
             AnswerFate::InternalServerError => {
-                let head = ResponseHead { now, seed: self.config.seed, call_sequence: pending.call.sequence };
+                let head = self.response_head(now, pending.call.sequence);
                 response = head.error(&DynamodbError::InternalServerError);
                 Some(Output::Reply { request, response })
             }

@@ -3,6 +3,8 @@
 pub mod json;
 mod members;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{
@@ -75,23 +77,24 @@ pub fn operation<'r>(request: &'r WireRequest, region: &str, needs_authorization
 }
 
 /// Makes responses with the headers that the service sets.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ResponseHead {
-    pub now: UnixNanos,
+    /// See [`http_date`]; made once a second.
+    pub date: Arc<str>,
     pub seed: u64,
     pub call_sequence: u64,
 }
 
 impl ResponseHead {
-    pub fn success(self, body: Vec<u8>) -> WireResponse {
+    pub fn success(&self, body: Vec<u8>) -> WireResponse {
         self.json(200, body)
     }
 
-    pub fn error(self, error: &DynamodbError) -> WireResponse {
+    pub fn error(&self, error: &DynamodbError) -> WireResponse {
         self.json(error.status(), error.to_body())
     }
 
-    pub fn rejection(self, rejection: &Rejection) -> WireResponse {
+    pub fn rejection(&self, rejection: &Rejection) -> WireResponse {
         match rejection {
             Rejection::Error(error) => self.error(error),
             Rejection::Plain { status, content_type, body } => self.plain(*status, content_type, body.clone()),
@@ -99,29 +102,29 @@ impl ResponseHead {
     }
 
     /// What a load balancer answers when nothing stands behind it.
-    pub fn service_unavailable_html(self) -> WireResponse {
+    pub fn service_unavailable_html(&self) -> WireResponse {
         let body = "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>\n";
         self.plain(503, "text/html", body.to_owned())
     }
 
-    fn plain(self, status: u16, content_type: &str, body: String) -> WireResponse {
+    fn plain(&self, status: u16, content_type: &str, body: String) -> WireResponse {
         WireResponse {
             status,
             headers: vec![
-                ("date".to_owned(), http_date(self.now)),
+                ("date".to_owned(), self.date.to_string()),
                 ("content-type".to_owned(), content_type.to_owned()),
             ],
             body: body.into(),
         }
     }
 
-    fn json(self, status: u16, body: Vec<u8>) -> WireResponse {
+    fn json(&self, status: u16, body: Vec<u8>) -> WireResponse {
         let checksum = crc32fast::hash(&body);
         WireResponse {
             status,
             headers: vec![
                 ("server".to_owned(), "Server".to_owned()),
-                ("date".to_owned(), http_date(self.now)),
+                ("date".to_owned(), self.date.to_string()),
                 ("content-type".to_owned(), JSON_1_0.to_owned()),
                 ("x-amzn-requestid".to_owned(), request_id(self.seed, self.call_sequence)),
                 ("x-amz-crc32".to_owned(), checksum.to_string()),
