@@ -31,6 +31,6 @@ mod settings;
 pub use failure::CommandFailure;
 pub use http_face::router;
 pub use problem::Problem;
-pub use server::{serve, serve_on};
+pub use server::{serve, serve_on, serve_until};
 pub use service::{CommandAnswer, CommandRequest, CommandService, OrderView};
 pub use settings::CommandServiceSettings;

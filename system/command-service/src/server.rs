@@ -1,11 +1,13 @@
 //! Connections in, on any Platform.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{convert::Infallible, io, pin::pin, time::Duration};
 
 use axum::Router;
+use futures_util::future::{Either, select};
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use nexus_ports::{Acceptor, BoxConnection, Platform};
+use tokio::sync::watch;
 
 use crate::server_timer::PlatformTimer;
 
@@ -26,21 +28,66 @@ pub async fn serve(platform: Platform, port: u16, router: Router) -> io::Result<
 /// Accepts connections and serves each in a task of its own, until its future is dropped. Errors end single
 /// connections, never the service.
 pub async fn serve_on(platform: Platform, acceptor: Box<dyn Acceptor>, router: Router) -> Infallible {
+    let (stopping, _) = watch::channel(false);
+    accept_all(&platform, acceptor, router, &stopping).await
+}
+
+/// Like [`serve_on`] until `stop` resolves. Then no further connection or request is accepted, and those under way have
+/// `grace` to be answered: a command that is cut off would leave its sender in doubt.
+pub async fn serve_until(
+    platform: Platform,
+    acceptor: Box<dyn Acceptor>,
+    router: Router,
+    stop: impl Future<Output = ()> + Send,
+    grace: Duration,
+) {
+    let (stopping, _) = watch::channel(false);
+    match select(pin!(stop), pin!(accept_all(&platform, acceptor, router, &stopping))).await {
+        // The acceptor is dropped with the loop: its port is free from here on.
+        Either::Left(((), _accepting)) => {}
+        Either::Right((never, _)) => match never {},
+    }
+    stopping.send_replace(true);
+    // Connections hold the receivers, so that the channel is closed when the last one has ended. What is then still
+    // under way ends with the process.
+    let _ = platform.timeout(grace, stopping.closed()).await;
+}
+
+async fn accept_all(
+    platform: &Platform,
+    acceptor: Box<dyn Acceptor>,
+    router: Router,
+    stopping: &watch::Sender<bool>,
+) -> Infallible {
     let timer = PlatformTimer::new(platform.clone());
     loop {
         match acceptor.accept().await {
             Ok((connection, _peer)) => {
-                platform.spawn("http-connection", serve_connection(connection, router.clone(), timer.clone()));
+                let served = serve_connection(connection, router.clone(), timer.clone(), stopping.subscribe());
+                platform.spawn("http-connection", served);
             }
             Err(_) => platform.sleep(ACCEPT_FAILURE_PAUSE).await,
         }
     }
 }
 
-async fn serve_connection(connection: BoxConnection, router: Router, timer: PlatformTimer) {
+async fn serve_connection(
+    connection: BoxConnection,
+    router: Router,
+    timer: PlatformTimer,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut server = http1::Builder::new();
     // The date comes from the platform's clock, in the router.
     server.auto_date_header(false).timer(timer).header_read_timeout(HEADER_READ_TIMEOUT);
+    let mut serving = pin!(server.serve_connection(TokioIo::new(connection), TowerToHyperService::new(router)));
+    let is_stopping = async { stopping.wait_for(|is_stopping| *is_stopping).await.is_ok() };
     // A connection ends by its peer's will or by a broken peer; neither is the service's business.
-    let _ = server.serve_connection(TokioIo::new(connection), TowerToHyperService::new(router)).await;
+    match select(serving.as_mut(), pin!(is_stopping)).await {
+        Either::Left(_ended) => return,
+        Either::Right((true, _)) => serving.as_mut().graceful_shutdown(),
+        // Nobody is left who could ask for an end.
+        Either::Right((false, _)) => {}
+    }
+    let _ = serving.await;
 }

@@ -4,8 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use nexus_command_service::serve;
+use nexus_command_service::{serve, serve_until};
 use nexus_ports::Authority;
+use nexus_ports_testing::WriteFate;
 use support::{Bench, place};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -94,4 +95,37 @@ async fn a_taken_port_is_an_error() {
     settle().await;
     let error = serve(bench.test.platform.clone(), 8080, bench.router.clone()).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_is_answered_before_the_service_stops() {
+    let bench = Bench::new();
+    let platform = bench.test.platform.clone();
+    let acceptor = platform.listener.bind(8080).await.unwrap();
+    let stop = platform.sleep(Duration::from_secs(1));
+    let router = bench.router.clone();
+    let serving = serve_until(platform.clone(), acceptor, router, stop, Duration::from_secs(30));
+
+    bench.storage.script_writes([WriteFate::AppliedThenHangs]);
+    let ask = async {
+        let mut idle = platform.dialer.dial(&here()).await.unwrap();
+        let mut busy = platform.dialer.dial(&here()).await.unwrap();
+        let body = place("o-1").to_string();
+        let head = "POST /commands HTTP/1.1\r\nhost: here\r\nidempotency-key: k-1\r\nx-nexus-role: customer\r\n";
+        let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        busy.write_all(request.as_bytes()).await.unwrap();
+        let (mut answer, mut nothing) = (String::new(), String::new());
+        busy.read_to_string(&mut answer).await.unwrap();
+        idle.read_to_string(&mut nothing).await.unwrap();
+        (answer, nothing)
+    };
+    let begun = platform.monotonic();
+    let ((), (answer, nothing)) = tokio::join!(serving, ask);
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_eq!(nothing, "");
+    // The storage hangs for the request's deadline of 10 s less what is reserved for the look.
+    let waited = platform.monotonic().since(begun);
+    assert!((Duration::from_secs(8)..=Duration::from_secs(11)).contains(&waited), "{waited:?}");
+    assert!(platform.dialer.dial(&here()).await.is_err(), "the port is free");
+    assert_eq!(bench.test.running_tasks(), 0);
 }

@@ -7,11 +7,11 @@ mod arguments;
 mod failure;
 mod policies;
 
-use std::{io::Write, process::ExitCode, sync::Arc};
+use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use nexus_aws::{AwsConfig, DynamoEventStorage, provision_tables};
-use nexus_command_service::{CommandService, CommandServiceSettings, router, serve_on};
+use nexus_command_service::{CommandService, CommandServiceSettings, router, serve_until};
 use nexus_event_store::{EventStore, EventStoreSettings};
 use nexus_governance::SchemaValidator;
 use nexus_platform::ProductionPlatform;
@@ -21,6 +21,9 @@ use crate::{
     arguments::{Arguments, AwsArguments, CommandServiceArguments, Subcommand},
     failure::Failure,
 };
+
+/// How long requests under way may take after a request to stop: a little more than their deadline.
+const GRACE: Duration = Duration::from_secs(12);
 
 fn main() -> ExitCode {
     // Ends the process with status 2 where the arguments are wrong, and 0 after --help.
@@ -63,11 +66,37 @@ async fn listen(platform: Platform, arguments: &CommandServiceArguments, router:
     let port = arguments.listen_port;
     let acceptor = platform.listener.bind(port).await.map_err(|source| Failure::Bind { port, source })?;
     say(&format!("listening on http://{}:{}", arguments.listen_address, acceptor.local_port()))?;
+    serve_until(platform, acceptor, router, stop_requested(), GRACE).await;
+    Ok(())
+}
+
+/// Resolves at an interrupt from the keyboard or a request to terminate, as container runtimes send it.
+async fn stop_requested() {
     tokio::select! {
         biased;
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Failure::Runtime),
-        never = serve_on(platform, acceptor, router) => match never {},
+        () = interrupted() => {}
+        () = terminated() => {}
     }
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // The signal cannot be listened to: its default, the end of the process, stays in force.
+        std::future::pending().await
+    }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminate) => _ = terminate.recv().await,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending().await
 }
 
 async fn provision(arguments: AwsArguments) -> Result<(), Failure> {
