@@ -46,7 +46,12 @@ pub enum Request {
     /// The body of `POST /commands`.
     Command(Value),
     /// `GET /orders/{order_id}`.
-    ReadOrder { order_id: String },
+    ReadOrder {
+        order_id: String,
+        /// The customer asked for an eventually consistent view.
+        #[serde(default)]
+        eventual: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -121,8 +121,7 @@ impl BugReport {
     /// If there is none, if it is something else, or if another version of the format wrote it.
     pub fn read(path: &Path) -> Result<BugReport, BugFileError> {
         let malformed = |problem: String| BugFileError::Malformed { path: path.to_owned(), problem };
-        let bytes =
-            fs::read(path).map_err(|source| BugFileError::Unreadable { path: path.to_owned(), source })?;
+        let bytes = fs::read(path).map_err(|source| BugFileError::Unreadable { path: path.to_owned(), source })?;
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
         let version = value.get("bug_format_version").and_then(serde_json::Value::as_u64);
         let found = version.ok_or_else(|| malformed("it has no `bug_format_version`".to_owned()))?;
@@ -163,7 +162,14 @@ impl BugReport {
         writeln!(out, "\n## Faults\n\n| id | kind | contract | address | fired |\n|---|---|---|---|---|")?;
         for fault in &self.faults {
             let address = fault.address.replace('|', "\\|");
-            writeln!(out, "| {} | {} | {} | {address} | {} |", fault.id, fault.kind, fault.contract.as_str(), fault.fired)?;
+            writeln!(
+                out,
+                "| {} | {} | {} | {address} | {} |",
+                fault.id,
+                fault.kind,
+                fault.contract.as_str(),
+                fault.fired
+            )?;
         }
         writeln!(out, "\n## Assumptions about AWS that this verdict leans on\n")?;
         for assumption in &self.assumptions {

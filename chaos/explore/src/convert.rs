@@ -19,8 +19,7 @@ pub fn check_input(trial: &Trial, played: &Played) -> CheckInput {
 }
 
 fn ground_truth(played: &Played) -> GroundTruth {
-    let mut truth =
-        GroundTruth { final_items: played.final_items.iter().cloned().collect(), ..GroundTruth::default() };
+    let mut truth = GroundTruth { final_items: played.final_items.iter().cloned().collect(), ..GroundTruth::default() };
     for entry in &played.journal {
         match entry {
             JournalEntry::Call { call, outcome } => truth.calls.push(aws_call(call, outcome)),

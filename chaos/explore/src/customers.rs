@@ -174,8 +174,9 @@ fn describe(action: &Action) -> (Option<String>, String, Request) {
         Action::Command { role, idempotency_key, body } => {
             (Some(idempotency_key.clone()), role.clone(), Request::Command(body.clone()))
         }
-        Action::ReadOrder { order_id } => {
-            (None, "customer".to_owned(), Request::ReadOrder { order_id: order_id.clone() })
+        Action::ReadOrder { order_id, eventual } => {
+            let request = Request::ReadOrder { order_id: order_id.clone(), eventual: *eventual };
+            (None, "customer".to_owned(), request)
         }
     }
 }
@@ -190,7 +191,10 @@ fn http_request(authority: &Authority, action: &Action) -> http::Request<Full<by
             .header("idempotency-key", idempotency_key)
             .header("x-nexus-role", role)
             .body(Full::from(body.to_string())),
-        Action::ReadOrder { order_id } => builder.uri(format!("/orders/{order_id}")).body(Full::default()),
+        Action::ReadOrder { order_id, eventual } => {
+            let consistency = if *eventual { "eventual" } else { "strong" };
+            builder.uri(format!("/orders/{order_id}?consistency={consistency}")).body(Full::default())
+        }
     };
     // A recorded workload may carry a key that no header can; such a request is still sent, as one without a key.
     request.unwrap_or_else(|_| {

@@ -73,8 +73,12 @@ impl<S: Surroundings> PlanDirector<S> {
     }
 
     fn restart_due_hosts(&mut self, now_ms: u64, control: &mut dyn Control) {
-        let due: Vec<String> =
-            self.down_until_ms.iter().filter(|(_, until_ms)| **until_ms <= now_ms).map(|(host, _)| host.clone()).collect();
+        let due: Vec<String> = self
+            .down_until_ms
+            .iter()
+            .filter(|(_, until_ms)| **until_ms <= now_ms)
+            .map(|(host, _)| host.clone())
+            .collect();
         for host in due {
             self.down_until_ms.remove(&host);
             control.restart(&host);
@@ -162,7 +166,9 @@ impl<S: Surroundings> PlanDirector<S> {
             }
             EnvironmentFault::ClockDrift { host, .. } => {
                 let drifts = active().filter_map(|other| match other {
-                    EnvironmentFault::ClockDrift { host: drifting, drift_ppm, .. } if drifting == host => Some(*drift_ppm),
+                    EnvironmentFault::ClockDrift { host: drifting, drift_ppm, .. } if drifting == host => {
+                        Some(*drift_ppm)
+                    }
                     _ => None,
                 });
                 control.set_clock_drift_ppm(host, drifts.sum());
@@ -176,9 +182,10 @@ impl<S: Surroundings> PlanDirector<S> {
                     }
                     _ => None,
                 });
-                let (min, max) = slowest.max_by_key(|(_, max_ms)| *max_ms).map_or(self.normal_link, |(min_ms, max_ms)| {
-                    (Duration::from_millis(min_ms), Duration::from_millis(max_ms))
-                });
+                let (min, max) =
+                    slowest.max_by_key(|(_, max_ms)| *max_ms).map_or(self.normal_link, |(min_ms, max_ms)| {
+                        (Duration::from_millis(min_ms), Duration::from_millis(max_ms))
+                    });
                 control.set_link_latency(first, second, min, max);
             }
             EnvironmentFault::Partition { first, second, .. } => {
@@ -201,7 +208,8 @@ impl<S: Surroundings> PlanDirector<S> {
     fn next_time(&self, now_ms: u64) -> u64 {
         let step = self.schedule.get(self.next_step).map(|(at_ms, _)| *at_ms);
         let restart = self.down_until_ms.values().min().copied();
-        let settled = Some(if now_ms < self.arrivals_end_ms { self.arrivals_end_ms } else { now_ms + SETTLED_CHECK_MS });
+        let settled =
+            Some(if now_ms < self.arrivals_end_ms { self.arrivals_end_ms } else { now_ms + SETTLED_CHECK_MS });
         [step, restart, settled, Some(self.end_ms)].into_iter().flatten().min().unwrap_or(self.end_ms).max(now_ms + 1)
     }
 }

@@ -114,7 +114,13 @@ fn fault_records(faults: &[PlannedFault], firings: &[Firing]) -> Vec<FaultRecord
     faults.iter().map(record).collect()
 }
 
-fn violation(checker: &str, what: String, evidence: Vec<String>, operations: Vec<u32>, at_ns: Option<u64>) -> Violation {
+fn violation(
+    checker: &str,
+    what: String,
+    evidence: Vec<String>,
+    operations: Vec<u32>,
+    at_ns: Option<u64>,
+) -> Violation {
     Violation { checker: checker.to_owned(), what, evidence, keys: Vec::new(), operations, at_ns }
 }
 
@@ -217,7 +223,8 @@ impl Excuses {
         let patience_ns = trial.service.attempt_timeout_ms * 1_000_000;
         for entry in &played.journal {
             let JournalEntry::Call { call, outcome } = entry else { continue };
-            let slow = outcome.at.since(call.at).as_nanos() as u64 + 2 * trial.network.tick_ms * 1_000_000 >= patience_ns;
+            let slow =
+                outcome.at.since(call.at).as_nanos() as u64 + 2 * trial.network.tick_ms * 1_000_000 >= patience_ns;
             let refused = matches!(outcome.status, 400 | 500..) && outcome.error.as_deref().is_some_and(is_overload);
             if slow || refused {
                 stretches_ns.push((call.at.0, outcome.at.0 + aftermath_ns));

@@ -220,7 +220,7 @@ impl<'a> CallIndex<'a> {
 /// The stream that a request is about.
 fn stream_of(request: &Request) -> Option<String> {
     match request {
-        Request::ReadOrder { order_id } => Some(format!("order-{order_id}")),
+        Request::ReadOrder { order_id, .. } => Some(format!("order-{order_id}")),
         Request::Command(body) => {
             let id = |field: &str| body[field].as_str();
             match body["type"].as_str()? {

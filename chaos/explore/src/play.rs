@@ -165,7 +165,8 @@ fn add_customers(world: &mut WorldBuilder, trial: &Trial, clock: &TrueClock, rec
             recorder: recorder.clone(),
             on_completed: Arc::new(move |attempt| {
                 let completed_ns = attempt.completed_ns.unwrap_or(attempt.invoked_ns);
-                let text = format!("operation {} attempt {}: {:?}", attempt.operation, attempt.attempt, attempt.response);
+                let text =
+                    format!("operation {} attempt {}: {:?}", attempt.operation, attempt.attempt, attempt.response);
                 trace.line(Duration::from_nanos(completed_ns - EPOCH_UNIX_NS), "customers", text);
             }),
         };

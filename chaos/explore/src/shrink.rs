@@ -168,7 +168,8 @@ mod tests {
     fn chunks_cover_everything_once() {
         let items: Vec<u32> = (0..10).collect();
         for chunks in 1..=10 {
-            let removed: usize = (0..chunks).map(|chunk| items.len() - without_chunk(&items, chunk, chunks).len()).sum();
+            let removed: usize =
+                (0..chunks).map(|chunk| items.len() - without_chunk(&items, chunk, chunks).len()).sum();
             assert_eq!(removed, items.len(), "{chunks}");
         }
     }

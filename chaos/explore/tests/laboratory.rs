@@ -89,8 +89,8 @@ fn text(output: &Output) -> String {
 fn a_calm_scenario_holds_and_prints_one_object() {
     let desk = Desk::new("calm");
     let scenario = desk.write("calm.toml", CALM);
-    let output =
-        desk.lab("r1", &["sim", "--scenario", &scenario, "--seeds", "2", "--check-determinism", "--out", "o", "--json"]);
+    let output = desk
+        .lab("r1", &["sim", "--scenario", &scenario, "--seeds", "2", "--check-determinism", "--out", "o", "--json"]);
     assert_eq!(code(&output), 0, "{}", text(&output));
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(object["trials"], 2);
@@ -144,7 +144,8 @@ fn bad_input_is_explained_and_exits_with_2() {
     let desk = Desk::new("bad-input");
     let typo = desk.write("typo.toml", &HOPELESS.replace("duration_ms", "duraton_ms"));
     let not_a_bug = desk.write("not-a-bug.json", "{\"hello\": 1}");
-    let future = desk.write("future.json", "{\"bug_format_version\": 99, \"revision\": \"abc\", \"engine\": \"turmoil\"}");
+    let future =
+        desk.write("future.json", "{\"bug_format_version\": 99, \"revision\": \"abc\", \"engine\": \"turmoil\"}");
     let workload = desk.write("workload.jsonl", "{\"at_ms\": 1, \"customer\": 1, \"red_order\": \"o-1\"}\n");
     let calm = desk.write("calm.toml", CALM);
     let cases: [(&[&str], &str); 9] = [

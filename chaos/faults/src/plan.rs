@@ -187,7 +187,10 @@ impl fmt::Display for EnvironmentFault {
                 write!(f, "{first} {arrow} {second} in {from_ms}..{until_ms} ms")
             }
             EnvironmentFault::SlowLink { first, second, latency_min_ms, latency_max_ms, from_ms, until_ms } => {
-                write!(f, "{first} <-> {second} {latency_min_ms}..{latency_max_ms} ms a packet in {from_ms}..{until_ms} ms")
+                write!(
+                    f,
+                    "{first} <-> {second} {latency_min_ms}..{latency_max_ms} ms a packet in {from_ms}..{until_ms} ms"
+                )
             }
             EnvironmentFault::SlowHost { host, factor, from_ms, until_ms } => {
                 write!(f, "{host} {factor:.1} times slower in {from_ms}..{until_ms} ms")

@@ -166,19 +166,25 @@ impl FaultTemplate {
         let latest_start = window_from + (window_until - window_from) * 6 / 10;
         let service = self.service;
         let keyed = self.keyed;
-        let address =
-            (select(callers), select(operations), select(keys), nth.strategy(), hits.strategy(), window_from..=latest_start)
-                .prop_map(move |(host, operation, key, nth, hits, from_ms)| CallAddress {
-                    host,
-                    service,
-                    operation: Some(operation),
-                    key,
-                    // A keyed fault waits for its command whenever that comes.
-                    from_ms: if keyed { 0 } else { from_ms },
-                    until_ms: window_until,
-                    nth: nth as u32,
-                    count: hits as u32,
-                });
+        let address = (
+            select(callers),
+            select(operations),
+            select(keys),
+            nth.strategy(),
+            hits.strategy(),
+            window_from..=latest_start,
+        )
+            .prop_map(move |(host, operation, key, nth, hits, from_ms)| CallAddress {
+                host,
+                service,
+                operation: Some(operation),
+                key,
+                // A keyed fault waits for its command whenever that comes.
+                from_ms: if keyed { 0 } else { from_ms },
+                until_ms: window_until,
+                nth: nth as u32,
+                count: hits as u32,
+            });
         Ok((address, self.effect_strategy()).prop_map(|(address, effect)| Fault::Call { address, effect }).boxed())
     }
 

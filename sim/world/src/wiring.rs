@@ -46,7 +46,7 @@ pub fn command_service(settings: &CommandServiceSettings, slowness: SlownessHand
         let settings = settings.clone();
         let slowness = slowness.clone();
         Box::pin(async move {
-            let compute = Compute::new(platform.clone(), settings.servers, slowness);
+            let compute = Arc::new(Compute::new(platform.clone(), settings.servers, slowness));
             let service = router(Arc::new(assemble(&platform, &settings)?));
             let service = costing_time(service, compute, settings.service_time);
             serve(platform, COMMAND_SERVICE_PORT, service).await?;
@@ -94,7 +94,7 @@ fn aws_config(settings: &CommandServiceSettings) -> AwsConfig {
 }
 
 /// Lets every request cost the host computing time before it is looked at, so that queueing and overload exist.
-fn costing_time(service: axum::Router, compute: Compute, cost: Duration) -> axum::Router {
+fn costing_time(service: axum::Router, compute: Arc<Compute>, cost: Duration) -> axum::Router {
     service.layer(axum::middleware::from_fn(move |request, next: axum::middleware::Next| {
         let compute = compute.clone();
         async move {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Check;
-use crate::{AwsCall, CheckInput, Needs, Violation, finding::Examination, input::partition_in};
+use crate::{AwsCall, CheckInput, Needs, Request, Violation, finding::Examination, input::partition_in};
 
 pub(crate) const ATTEMPTS_BOUNDED: Check = Check {
     name: "attempts-bounded",
@@ -15,7 +15,7 @@ pub(crate) const ATTEMPTS_BOUNDED: Check = Check {
 pub(crate) const STRONG_READS: Check = Check {
     name: "strong-reads",
     needs: Needs::GroundTruth,
-    describe: "The system reads events and idempotency records strongly: nothing is decided on stale data.",
+    describe: "The system reads events and idempotency records strongly, but for views that a customer asked to be eventual: nothing is decided on stale data.",
     run: strong_reads,
 };
 
@@ -99,11 +99,25 @@ fn with_calls(violation: Violation, calls: &[&AwsCall]) -> Violation {
 fn strong_reads(input: &CheckInput, examination: &mut Examination) {
     let is_about_own_tables = |call: &AwsCall| call.keys.iter().any(|key| input.settings.is_own_table_key(key));
     for call in service_calls(input).filter(|call| !call.is_write && is_about_own_tables(call)) {
-        examination.expect(!call.is_eventual_read, || {
+        let is_allowed = !call.is_eventual_read || was_asked_for(call, input);
+        examination.expect(is_allowed, || {
             let violation = Violation::new("A service read events or idempotency records eventually consistent.");
             Violation { keys: call.keys.clone(), ..violation.at(call.at_ns).evidence(told(call)) }
         });
     }
+}
+
+/// Whether a customer waited for an eventual view of this very order when the call was made.
+fn was_asked_for(call: &AwsCall, input: &CheckInput) -> bool {
+    let table = &input.settings.events_table;
+    input.observation.attempts.iter().any(|attempt| match &attempt.request {
+        Request::ReadOrder { order_id, eventual: true } => {
+            let until_ns = attempt.completed_ns.unwrap_or(u64::MAX);
+            (attempt.invoked_ns..=until_ns).contains(&call.at_ns)
+                && call.keys.iter().all(|key| partition_in(key, table) == Some(&format!("order-{order_id}")))
+        }
+        _ => false,
+    })
 }
 
 fn quiescence(input: &CheckInput, examination: &mut Examination) {

@@ -10,6 +10,7 @@ mod policy;
 mod schema;
 mod stream;
 mod tokens;
+mod views;
 
 pub(crate) use calls::{idempotency_key_of, service_calls};
 
@@ -55,6 +56,7 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::new(idempotency::ANSWERS),
         Box::new(idempotency::RECORDS),
         Box::new(Linearizability),
+        Box::new(views::EVENTUAL_VIEWS),
         Box::new(stream::STREAM_COMPLETE),
         Box::new(stream::STREAM_FAITHFUL),
         Box::new(policy::POLICY),

@@ -44,7 +44,7 @@ fn input(told: Vec<Told>) -> CheckInput {
     let mut input = CheckInput::default();
     for (number, Told(key, request, invoked_ns, completed_ns, mut answer)) in told.into_iter().enumerate() {
         let request = match request {
-            Value::String(order_id) => Request::ReadOrder { order_id },
+            Value::String(order_id) => Request::ReadOrder { order_id, eventual: false },
             body => Request::Command(body),
         };
         if answer.get("events").is_some() {

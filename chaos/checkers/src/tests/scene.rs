@@ -134,7 +134,7 @@ impl Scene {
         self.call("Query", vec![format!("{EVENTS}/order-{order}")], false);
         self.now_ns += STEP_NS;
         self.operations += 1;
-        let request = Request::ReadOrder { order_id: order.to_owned() };
+        let request = Request::ReadOrder { order_id: order.to_owned(), eventual: false };
         self.input.observation.attempts.push(Attempt {
             operation: self.operations,
             attempt: 1,

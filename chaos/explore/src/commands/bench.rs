@@ -144,7 +144,8 @@ fn request(bug: &PlantedBug, scenarios: &[(Tier, Scenario)], number: u64) -> Res
     let (tier, scenario) = &scenarios[(number % scenarios.len() as u64) as usize];
     let seed = 1 + number / scenarios.len() as u64;
     let engine = nexus_engine::compiled_engine().to_string();
-    let mut trial = Trial::draw(*tier, scenario, &engine, seed).map_err(|error| miette!("{}: {error}", scenario.name))?;
+    let mut trial =
+        Trial::draw(*tier, scenario, &engine, seed).map_err(|error| miette!("{}: {error}", scenario.name))?;
     trial.planted_bug = Some(bug.name.clone());
     Ok(TrialRequest { trial, want_trace: false })
 }

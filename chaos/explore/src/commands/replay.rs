@@ -34,14 +34,25 @@ fn print(report: &BugReport, replayed: &Replayed, context: &Context) {
             println!("  recorded: {recorded}\n  replayed: {replayed}");
         }
         Replayed::StillBroken { seed, broken, same_faults_fired } => {
-            let faults = if *same_faults_fired { "the same addressed faults fired" } else { "not all recorded faults fired" };
-            println!("still broken at revision {} (world seed {seed}; {faults}): {}", context.revision, broken.join(", "));
+            let faults =
+                if *same_faults_fired { "the same addressed faults fired" } else { "not all recorded faults fired" };
+            println!(
+                "still broken at revision {} (world seed {seed}; {faults}): {}",
+                context.revision,
+                broken.join(", ")
+            );
         }
         Replayed::Fixed { neighbours } => {
-            println!("fixed at revision {}: the same addressed faults fired and it held, as did {neighbours} neighbouring seeds", context.revision);
+            println!(
+                "fixed at revision {}: the same addressed faults fired and it held, as did {neighbours} neighbouring seeds",
+                context.revision
+            );
         }
         Replayed::Inconclusive { missing_faults } => {
-            println!("inconclusive at revision {}: nothing broke, but these recorded faults did not fire:", context.revision);
+            println!(
+                "inconclusive at revision {}: nothing broke, but these recorded faults did not fire:",
+                context.revision
+            );
             for fault in missing_faults {
                 println!("  {fault}");
             }

@@ -21,7 +21,7 @@ pub fn run(command: &ReportCommand) -> Result<u8, Report> {
         ReportCommand::Diff(options) => {
             let before = RunRecord::read_file(&options.before).into_diagnostic()?;
             let after = RunRecord::read_file(&options.after).into_diagnostic()?;
-            let diff = nexus_reports::diff(&before, &after);
+            let diff = before.diff(&after);
             if options.json {
                 println!("{}", diff.to_json().into_diagnostic()?);
             } else {
@@ -29,8 +29,9 @@ pub fn run(command: &ReportCommand) -> Result<u8, Report> {
             }
         }
         ReportCommand::Merge(options) => {
-            let records: Result<Vec<RunRecord>, _> = options.files.iter().map(|file| RunRecord::read_file(file)).collect();
-            let merged = nexus_reports::merge(records.into_diagnostic()?).into_diagnostic()?;
+            let records: Result<Vec<RunRecord>, _> =
+                options.files.iter().map(|file| RunRecord::read_file(file)).collect();
+            let merged = RunRecord::merge(records.into_diagnostic()?).into_diagnostic()?;
             fs::write(&options.out, merged.to_json().into_diagnostic()?)
                 .into_diagnostic()
                 .wrap_err_with(|| format!("cannot write `{}`", options.out.display()))?;

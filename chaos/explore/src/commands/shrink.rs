@@ -58,6 +58,9 @@ fn place(options: &ShrinkOptions) -> (PathBuf, String) {
         options.file.with_file_name(format!("{stem}-shrunk.json"))
     });
     let stem = named.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let folder = named.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let folder = named
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .map_or_else(|| PathBuf::from("."), PathBuf::from);
     (folder, stem)
 }

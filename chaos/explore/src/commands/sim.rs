@@ -222,7 +222,9 @@ fn assemble(
             objectives: scenario
                 .objectives
                 .iter()
-                .map(|wanted| ObjectiveRecord::unjudged(&wanted.latency, &wanted.phase, wanted.percentile, wanted.limit_ms))
+                .map(|wanted| {
+                    ObjectiveRecord::unjudged(&wanted.latency, &wanted.phase, wanted.percentile, wanted.limit_ms)
+                })
                 .collect(),
         })
         .collect();

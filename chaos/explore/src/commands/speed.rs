@@ -13,6 +13,7 @@ use miette::{IntoDiagnostic, Report, miette};
 use nexus_cloud::{Cloud, CloudConfig, LatencyModel, NoFaults, RequestId, Service, UnixNanos, WireRequest};
 use nexus_commands::BenchOptions;
 use nexus_engine::{Control, Director, EngineConfig, Next, Program};
+use nexus_ports::EventStorage;
 use nexus_reports::TrialRecord;
 use nexus_world::{World, wiring};
 use serde::Serialize;
@@ -73,7 +74,8 @@ pub fn run(options: &BenchOptions, context: &Context) -> Result<u8, Report> {
 }
 
 fn print(speed: &Speed) {
-    let Speed { engine, profile, handler_calls_per_s, simulated_network_calls_per_s, idle_ms_per_simulated_s, trial } = speed;
+    let Speed { engine, profile, handler_calls_per_s, simulated_network_calls_per_s, idle_ms_per_simulated_s, trial } =
+        speed;
     println!("engine {engine}, profile {profile}, one core");
     println!("  bare handler           {handler_calls_per_s:>10.0} calls/s");
     println!("  over simulated network {simulated_network_calls_per_s:>10.0} calls/s");
@@ -107,8 +109,19 @@ fn handler_calls_per_s() -> Result<f64, Report> {
     let mut answered = 0;
     for number in 0..HANDLER_CALLS {
         let (operation, body) = match number % 3 {
-            0 => ("PutItem", format!(r#"{{"TableName":"nexus-idempotency","Item":{{"pk":{{"S":"k{number}"}},"answer":{{"S":"an answer"}}}},"ConditionExpression":"attribute_not_exists(pk)"}}"#)),
-            _ => ("GetItem", format!(r#"{{"TableName":"nexus-idempotency","Key":{{"pk":{{"S":"k{}"}}}},"ConsistentRead":true}}"#, number - number % 3)),
+            0 => (
+                "PutItem",
+                format!(
+                    r#"{{"TableName":"nexus-idempotency","Item":{{"pk":{{"S":"k{number}"}},"answer":{{"S":"an answer"}}}},"ConditionExpression":"attribute_not_exists(pk)"}}"#
+                ),
+            ),
+            _ => (
+                "GetItem",
+                format!(
+                    r#"{{"TableName":"nexus-idempotency","Key":{{"pk":{{"S":"k{}"}}}},"ConsistentRead":true}}"#,
+                    number - number % 3
+                ),
+            ),
         };
         // A microsecond between calls: time goes on, and capacity with it.
         let now = UnixNanos(EPOCH_UNIX_NS + number * 1_000_000);
@@ -247,7 +260,8 @@ fn trial_speed(context: &Context, idle_ms_per_simulated_s: f64) -> Result<TrialS
     let wall_s_median = median(records.iter().map(|record| record.wall_s).collect());
     let simulated_s_median = median(records.iter().map(|record| record.simulated_s).collect());
     let aws_calls_median = median(records.iter().map(|record| record.aws_calls as f64).collect());
-    let memory: Vec<f64> = records.iter().filter_map(|record| record.peak_memory_bytes).map(|bytes| bytes as f64).collect();
+    let memory: Vec<f64> =
+        records.iter().filter_map(|record| record.peak_memory_bytes).map(|bytes| bytes as f64).collect();
     let busy_s = (wall_s_median - simulated_s_median * idle_ms_per_simulated_s / 1_000.0).max(0.0);
     Ok(TrialSpeed {
         scenario: scenario.name,

@@ -24,9 +24,8 @@ pub fn run() -> u8 {
     let mut output = judge(&request.trial, &played, request.want_trace);
     output.record.wall_s = started.elapsed().as_secs_f64();
     output.record.peak_memory_bytes = peak_memory_bytes();
-    let written = serde_json::to_vec(&output)
-        .map_err(std::io::Error::from)
-        .and_then(|bytes| std::io::stdout().write_all(&bytes));
+    let written =
+        serde_json::to_vec(&output).map_err(std::io::Error::from).and_then(|bytes| std::io::stdout().write_all(&bytes));
     match written {
         Ok(()) => nexus_commands::exit::HELD,
         Err(error) => {
