@@ -9,7 +9,7 @@
 //! | status | code | outcome | meaning |
 //! |---|---|---|---|
 //! | 200 | | | done, now or under this key before (`replayed`) |
-//! | 400 | `malformed-command`, `missing-idempotency-key`, `missing-role`, … | refused | the request is not one |
+//! | 400 | `malformed-command`, `missing-idempotency-key`, `missing-role`, `unknown-query` | refused | the request is not one |
 //! | 403 | `policy-denied` | refused | with the rules that deny it; nothing was written |
 //! | 409 | the domain's refusal | refused | kept under the key: the same answer for ever |
 //! | 409 | `conflict` | not-applied | others were faster in every round |

@@ -10,7 +10,7 @@
 //!
 //! The hash is SHA-256, written as 64 lower-case hexadecimal digits, over this byte string:
 //!
-//! 1. the 15 bytes `nexus-event-v1` and a line feed (0x0A);
+//! 1. the 14 bytes `nexus-event-v1` and a line feed (0x0A);
 //! 2. then, for each field below and in this order: the length of its value in bytes as decimal digits without
 //!    leading zeros, a colon (0x3A), the bytes of the value, a line feed (0x0A). An absent value is written as a
 //!    hyphen (0x2D) and a line feed, without length and colon (so that it differs from an empty one, `0:`).
