@@ -417,12 +417,20 @@ impl Cloud {
     }
 
     fn finish(&mut self, now: UnixNanos, pending: Pending, effect: Effect) {
-        let Effect { mut response, error, applied } = effect;
+        let Effect { response, error, applied } = effect;
         let request = pending.request;
+        let cancellation_codes = error.as_ref().map(DynamodbError::cancellation_codes).unwrap_or_default();
+        let (response, error) = match pending.plan.answer {
+            AnswerFate::InternalServerError => {
+                let head = self.response_head(now, pending.call.sequence);
+                (head.error(&DynamodbError::InternalServerError), Some(DynamodbError::InternalServerError))
+            }
+            _ => (response, error),
+        };
         let outcome = CallOutcome {
             at: now,
             status: response.status,
-            cancellation_codes: error.as_ref().map(DynamodbError::cancellation_codes).unwrap_or_default(),
+            cancellation_codes,
             error: match &error {
                 Some(error) => Some(error.code().to_owned()),
                 None if response.status == 503 => Some("ServiceUnavailable".to_owned()),
@@ -433,12 +441,7 @@ impl Cloud {
             modelled_service_ns: nanoseconds(pending.service_time),
         };
         let output = match pending.plan.answer {
-            AnswerFate::Deliver => Some(Output::Reply { request, response }),
-            AnswerFate::InternalServerError => {
-                let head = self.response_head(now, pending.call.sequence);
-                response = head.error(&DynamodbError::InternalServerError);
-                Some(Output::Reply { request, response })
-            }
+            AnswerFate::Deliver | AnswerFate::InternalServerError => Some(Output::Reply { request, response }),
             AnswerFate::Reset => Some(Output::Reset { request }),
             AnswerFate::Hang => None,
             AnswerFate::Truncate => Some(Output::Truncated { request, response }),

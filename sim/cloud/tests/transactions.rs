@@ -63,6 +63,15 @@ fn invalid_transactions_are_refused_whole() {
             ("ValidationException".to_owned(), message.to_owned())
         );
     }
+    let delete = |key: Value| json!({"Delete": {"TableName": "orders", "Key": key}});
+    let empty = json!({"pk": {"S": ""}, "sk": {"S": "1"}});
+    let (code, message) = driver.call("TransactWriteItems", transaction(vec![delete(empty)])).error();
+    assert_eq!(code, "ValidationException", "an empty key is found before the transaction runs");
+    assert!(message.contains("cannot contain an empty string value. Key: pk"), "{message}");
+    let wrong = json!({"pk": {"N": "1"}, "sk": {"S": "1"}});
+    let answer = driver.call("TransactWriteItems", transaction(vec![transact_put("a", "1", "x"), delete(wrong)]));
+    assert_eq!(answer.reasons(), ["None", "ValidationError"]);
+    assert!(driver.cloud.scan_now("orders").is_empty());
     let many: Vec<Value> = (0..101).map(|n| transact_put("a", &n.to_string(), "x")).collect();
     let (code, message) = driver.call("TransactWriteItems", transaction(many)).error();
     assert_eq!(code, "ValidationException");

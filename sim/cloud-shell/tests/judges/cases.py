@@ -206,6 +206,21 @@ CASES = [
         {"Put": {"TableName": "plain", "Item": {"pk": S("t4")}}}]}),
     ("transact token other", "transact_write_items", {"ClientRequestToken": "one", "TransactItems": [
         {"Put": {"TableName": "plain", "Item": {"pk": S("t5")}}}]}),
+    ("transact wrong key", "transact_write_items", {"TransactItems": [
+        {"Put": {"TableName": "plain", "Item": {"pk": S("t6")}}},
+        {"Delete": {"TableName": "plain", "Key": {"other": S("t1")}}},
+    ]}),
+    ("transact wrong type in item", "transact_write_items", {"TransactItems": [
+        {"Put": {"TableName": "plain", "Item": {"pk": S("t6")}}},
+        {"Update": {"TableName": "plain", "Key": {"pk": S("other")}, "UpdateExpression": "ADD flag :one",
+                    "ExpressionAttributeValues": {":one": N(1)}}},
+    ]}),
+    ("transact empty set", "transact_write_items", {"TransactItems": [
+        {"Put": {"TableName": "plain", "Item": {"pk": S("t6"), "s": {"SS": []}}}},
+    ]}),
+    ("transact missing table", "transact_write_items", {"TransactItems": [
+        {"Put": {"TableName": "missing", "Item": {"pk": S("t6")}}},
+    ]}),
     ("transact get", "transact_get_items", {"TransactItems": [
         {"Get": {"TableName": "plain", "Key": {"pk": S("t1")}}}, {"Get": {"TableName": "plain", "Key": {"pk": S("t3")}}},
     ]}),
@@ -226,8 +241,7 @@ MOTO = "moto is wrong"
 UNSURE = "unsure"
 PREFIX = (
     UNSURE,
-    "AWS is reported both with and without the words '1 validation error detected:' before this message; "
-    "reports from callers, older ones above all, have it without",
+    "captures of 2026 show that regions of AWS differ in the words '1 validation error detected:' before this message",
 )
 NO_SYNTAX_CHECK = (MOTO, "it fails inside with an answer of status 500 where AWS refuses the expression")
 
@@ -265,6 +279,10 @@ EXPLAINED = {
     "query wrong type": (MOTO, "a key condition of the wrong type finds nothing instead of being refused"),
     "scan bad segment": (MOTO, "the message lacks its second half"),
     "transact token other": (MOTO, "a token may be used again with other items"),
+    "transact wrong key": (
+        MOTO, "captures show a key of the wrong shape cancelling the transaction with reason ValidationError"),
+    "transact wrong type in item": (MOTO, "what is wrong with one stored item cancels the transaction with a reason"),
+    "transact empty set": (MOTO, "empty sets are taken inside transactions"),
     "delete table": (MOTO, "a table being deleted is still ACTIVE; its count contains items that moto should have refused"),
     "delete missing table": (UNSURE, "moto does not name the table in the message"),
 }

@@ -27,7 +27,14 @@ pub fn write(dynamodb: &mut DynamoDb, context: &mut Context<'_>, batch: BatchWri
     let mut keys = Vec::with_capacity(batch.writes.len());
     let mut seen = BTreeSet::new();
     for write in &batch.writes {
-        let key = target(dynamodb.table(&write.table)?, write)?;
+        let table = dynamodb.table(&write.table)?;
+        let key = match &write.action {
+            // Batches tell of wrong keys in items as of wrong keys alone, unlike PutItem.
+            WriteAction::Put(item) if table.keys().key_of(item).is_none() => {
+                return Err(DynamodbError::validation("The provided key element does not match the schema"));
+            }
+            _ => target(table, write)?,
+        };
         if !seen.insert((write.table.as_str(), key.clone())) {
             return Err(DynamodbError::validation("Provided list of item keys contains duplicates"));
         }

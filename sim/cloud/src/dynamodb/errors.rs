@@ -35,6 +35,11 @@ pub struct ThrottlingReason {
 pub enum DynamodbError {
     #[error("{message}")]
     Validation { message: String },
+    /// Found before anything runs, so that even a transaction fails as a whole.
+    #[error(
+        "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {kind} value. Key: {name}"
+    )]
+    EmptyKeyValue { kind: &'static str, name: String },
     #[error("{message}")]
     Serialization { message: String },
     #[error("The conditional request failed")]
@@ -128,7 +133,7 @@ impl DynamodbError {
     /// The code without its namespace, as SDKs read it.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Validation { .. } => "ValidationException",
+            Self::Validation { .. } | Self::EmptyKeyValue { .. } => "ValidationException",
             Self::Serialization { .. } => "SerializationException",
             Self::ConditionalCheckFailed { .. } => "ConditionalCheckFailedException",
             Self::TransactionCanceled { .. } => "TransactionCanceledException",
@@ -152,7 +157,7 @@ impl DynamodbError {
 
     fn namespace(&self) -> &'static str {
         match self {
-            Self::Validation { .. } => CORAL_VALIDATE,
+            Self::Validation { .. } | Self::EmptyKeyValue { .. } => CORAL_VALIDATE,
             Self::Serialization { .. }
             | Self::UnknownOperation { .. }
             | Self::MissingAuthenticationToken

@@ -128,9 +128,7 @@ impl Table {
     fn check_key_value(&self, name: &str, value: &KeyValue) -> Outcome<()> {
         if value.is_empty() {
             let kind = if matches!(value, KeyValue::B(_)) { "binary" } else { "string" };
-            return Err(DynamodbError::validation(format!(
-                "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {kind} value. Key: {name}"
-            )));
+            return Err(DynamodbError::EmptyKeyValue { kind, name: name.to_owned() });
         }
         let is_partition = self.keys().partition.0 == name;
         if is_partition && value.size_bytes() > MAX_PARTITION_KEY_BYTES {

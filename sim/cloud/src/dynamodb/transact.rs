@@ -104,19 +104,25 @@ pub fn prepare(dynamodb: &mut DynamoDb, context: &mut Context<'_>, transaction: 
     Ok(Prepared::Writes(planned))
 }
 
-/// The keys of all items, found valid and distinct.
+/// The keys of all items, found valid and distinct. An invalid one cancels the transaction with its reason.
 fn targets(dynamodb: &DynamoDb, writes: &[Write]) -> Outcome<Vec<ItemKey>> {
-    let mut seen = BTreeSet::new();
     let mut keys = Vec::with_capacity(writes.len());
+    let mut reasons = Vec::with_capacity(writes.len());
     for write in writes {
-        let table = dynamodb.table(&write.table)?;
-        let key = target(table, write)?;
-        if !seen.insert((write.table.as_str(), key.clone())) {
-            return Err(DynamodbError::validation(
-                "Transaction request cannot include multiple operations on one item",
-            ));
+        match target(dynamodb.table(&write.table)?, write) {
+            Ok(key) => {
+                keys.push(key);
+                reasons.push(CancellationReason::none());
+            }
+            Err(error) => reasons.push(reason_of(error)?),
         }
-        keys.push(key);
+    }
+    if keys.len() < writes.len() {
+        return Err(DynamodbError::TransactionCanceled { reasons });
+    }
+    let distinct: BTreeSet<_> = writes.iter().zip(&keys).map(|(write, key)| (write.table.as_str(), key)).collect();
+    if distinct.len() < writes.len() {
+        return Err(DynamodbError::validation("Transaction request cannot include multiple operations on one item"));
     }
     Ok(keys)
 }
