@@ -12,7 +12,7 @@ fn refusals_by_code_and_message() {
     let put = |item: Value| json!({"TableName": "orders", "Item": item});
     let cases = [
         ("PutItem", json!({"Item": {}}), "ValidationException", "Value null at 'tableName'"),
-        ("PutItem", json!({"TableName": "no", "Item": {}}), "ValidationException", "at least 3 characters"),
+        ("PutItem", json!({"TableName": "", "Item": {}}), "ValidationException", "length greater than or equal to 1"),
         (
             "PutItem",
             json!({"TableName": 5, "Item": {}}),
@@ -59,7 +59,12 @@ fn refusals_by_code_and_message() {
             "ValidationException",
             "Either the KeyConditions or KeyConditionExpression",
         ),
-        ("BatchWriteItem", json!({"RequestItems": {}}), "ValidationException", "length greater than or equal to 1"),
+        (
+            "BatchWriteItem",
+            json!({"RequestItems": {}}),
+            "ValidationException",
+            "The requestItems parameter is required",
+        ),
         (
             "TransactWriteItems",
             json!({"TransactItems": []}),
@@ -100,7 +105,10 @@ fn deep_and_hostile_values_are_refused_without_harm() {
     let (code, message) = driver.call("PutItem", put(nested(40))).error();
     assert_eq!(
         (code.as_str(), message.as_str()),
-        ("ValidationException", "Nesting Levels have exceeded supported limits")
+        (
+            "ValidationException",
+            "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit"
+        )
     );
     let hostile = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let call = driver.send_text("PutItem", &hostile);

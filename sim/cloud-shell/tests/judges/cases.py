@@ -253,7 +253,7 @@ EXPLAINED = {
     "get strongly": (MOTO, "a strong read of up to 4 KB takes one unit, not half of one"),
     "get projected": (MOTO, "a name used behind a comma counts as used"),
     "get legacy attributes": (MOTO, "AttributesToGet is skipped"),
-    "put empty key": (UNSURE, "moto has the wording from before empty strings were allowed in other attributes"),
+    "put empty key": (MOTO, "captures show our wording; moto's is from before empty strings were allowed in other attributes"),
     "put empty set": PREFIX,
     "put duplicate set": (MOTO, "sets with duplicates are taken"),
     "put long number": (MOTO, "more than 38 digits are taken"),

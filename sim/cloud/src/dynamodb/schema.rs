@@ -97,21 +97,28 @@ pub fn table_name(json: &Json<'_>) -> Outcome<String> {
     named_table(given)
 }
 
+fn bad_name(given: &str, must: &str) -> DynamodbError {
+    DynamodbError::validation(format!(
+        "1 validation error detected: Value '{given}' at 'tableName' failed to satisfy constraint: Member must {must}"
+    ))
+}
+
 /// Checks a table name and reduces an ARN to the name inside it.
 pub fn named_table(given: &str) -> Outcome<String> {
     let name = match given.strip_prefix("arn:") {
         Some(_) => given.split_once(":table/").map_or(given, |(_, name)| name),
         None => given,
     };
-    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)) || name.is_empty() {
-        return Err(DynamodbError::validation(format!(
-            "1 validation error detected: Value '{given}' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
-        )));
-    }
-    if !(3..=255).contains(&name.len()) {
+    if name.is_empty() {
         return Err(DynamodbError::validation(
-            "TableName must be at least 3 characters long and at most 255 characters long",
+            "1 validation error detected: Value at 'TableName' failed to satisfy constraint: Member must have length greater than or equal to 1",
         ));
+    }
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)) {
+        return Err(bad_name(given, "satisfy regular expression pattern: [a-zA-Z0-9_.-]+"));
+    }
+    if name.len() > 255 {
+        return Err(bad_name(given, "have length less than or equal to 255"));
     }
     Ok(name.to_owned())
 }
@@ -120,6 +127,9 @@ impl TableDefinition {
     /// Reads a CreateTable request.
     pub fn from_json(json: &Json<'_>) -> Outcome<Self> {
         let name = table_name(json)?;
+        if name.len() < 3 {
+            return Err(bad_name(&name, "have length greater than or equal to 3"));
+        }
         let attributes = attribute_definitions(json)?;
         let keys = key_schema(json, &attributes, "keySchema")?;
         let throughput = billing(json)?;
@@ -229,6 +239,11 @@ pub fn attribute_definitions(json: &Json<'_>) -> Outcome<BTreeMap<String, KeyTyp
 
 fn key_schema(json: &Json<'_>, attributes: &BTreeMap<String, KeyType>, member: &str) -> Outcome<KeySchema> {
     let elements = json.array("KeySchema")?.ok_or_else(|| required(member))?;
+    if elements.len() > 2 {
+        return Err(DynamodbError::validation(
+            "1 validation error detected: Value at 'keySchema' failed to satisfy constraint: Member must have length less than or equal to 2",
+        ));
+    }
     let mut partition = None;
     let mut sort = None;
     for (index, element) in elements.iter().enumerate() {

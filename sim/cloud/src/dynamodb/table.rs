@@ -9,7 +9,7 @@ use super::{
     key::{IndexKey, ItemKey, KeySchema, KeyValue},
     schema::{IndexDefinition, IndexProjection, TableDefinition},
     store::Store,
-    value::{AttributeValue, Item, item_is_too_deep, item_size_bytes},
+    value::{AttributeValue, Item, TOO_DEEP, item_is_too_deep, item_size_bytes},
 };
 use crate::{
     interface::UnixNanos,
@@ -150,7 +150,7 @@ impl Table {
             return Err(DynamodbError::validation(too_large));
         }
         if item_is_too_deep(item) {
-            return Err(DynamodbError::validation("Nesting Levels have exceeded supported limits"));
+            return Err(DynamodbError::validation(TOO_DEEP));
         }
         for index in &self.indexes {
             for (name, kind) in index.definition.keys.attributes() {

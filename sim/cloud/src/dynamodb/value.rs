@@ -31,6 +31,9 @@ pub enum AttributeValue {
 
 use AttributeValue::{B, Bool, Bs, L, M, N, Ns, Null, S, Ss};
 
+pub const TOO_DEEP: &str =
+    "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit";
+
 /// Items nest at most this deep.
 pub const MAX_NESTING: usize = 32;
 
@@ -73,7 +76,7 @@ impl AttributeValue {
 
     fn from_json_at(json: &Json<'_>, depth: usize) -> Result<Self, DynamodbError> {
         if depth > MAX_NESTING {
-            return Err(DynamodbError::validation("Nesting Levels have exceeded supported limits"));
+            return Err(DynamodbError::validation(TOO_DEEP));
         }
         let mut value = None;
         let mut count = 0;

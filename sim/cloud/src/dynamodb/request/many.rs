@@ -144,12 +144,12 @@ impl BatchWrite {
             }
         }
         if writes.is_empty() {
-            return Err(DynamodbError::validation(
-                "1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member must have length greater than or equal to 1",
-            ));
+            return Err(DynamodbError::validation("The requestItems parameter is required for BatchWriteItem"));
         }
         if writes.len() > 25 {
-            return Err(DynamodbError::validation("Too many items requested for the BatchWriteItem call"));
+            return Err(DynamodbError::validation(
+                "1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than or equal to 1]",
+            ));
         }
         collection_metrics(json)?;
         Ok(Self { writes, consumed: consumed_capacity(json)? })
