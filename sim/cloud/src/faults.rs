@@ -6,7 +6,7 @@ use crate::{
         capacity::{Direction, throttled_at},
         errors::{CancellationReason, DynamodbError, ThrottlingReason},
     },
-    interface::{Call, RefuseBefore},
+    interface::{Call, RefuseBefore, Service},
 };
 
 /// Calls that can be done in part.
@@ -24,6 +24,10 @@ pub fn resource(call: &Call, dynamodb: &DynamoDb) -> String {
 pub fn refusal(refusal: RefuseBefore, call: &Call, resource: String) -> DynamodbError {
     let direction = if call.is_write { Direction::Write } else { Direction::Read };
     match refusal {
+        // Streams know no key ranges: their reads are limited as a whole.
+        RefuseBefore::ThrottleKeyRange | RefuseBefore::PartialBatch if call.service == Service::DynamodbStreams => {
+            DynamodbError::LimitExceeded { message: "Rate of requests exceeds the allowed throughput.".into() }
+        }
         RefuseBefore::ThrottleKeyRange | RefuseBefore::PartialBatch if call.is_transaction => {
             cancelled(call, throttled_at(&resource, false, direction, "KeyRangeThroughputExceeded"))
         }

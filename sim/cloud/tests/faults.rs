@@ -68,6 +68,9 @@ fn every_refusal_of_every_operation_leaves_storage_alone() {
             let answer = driver.call(operation, body.clone());
             match reason.filter(|_| is_transaction(operation)) {
                 Some(reason) => assert_eq!(answer.reasons(), [reason], "{operation} {refusal:?}"),
+                None if operation == "ListStreams" && refusal == RefuseBefore::ThrottleKeyRange => {
+                    assert_eq!(answer.code(), "LimitExceededException");
+                }
                 None => assert_eq!(answer.code(), code, "{operation} {refusal:?}"),
             }
             let outcome = driver.last_outcome();

@@ -130,6 +130,26 @@ fn iterators_of_every_type() {
 }
 
 #[test]
+fn an_iterator_may_begin_at_a_moment() {
+    let mut driver = Driver::with_orders(one_shard());
+    for sk in ["1", "2", "3"] {
+        driver.put("a", sk, "v").ok();
+        driver.wait(Duration::from_secs(10));
+    }
+    let shard = shards(&mut driver).remove(0);
+    let arn = stream_arn(&mut driver);
+    let start = (START.0 / 1_000_000_000) as f64;
+    for (after_seconds, wanted) in [(0.0, 3), (5.0, 2), (15.5, 1), (60.0, 0)] {
+        let request = json!({
+            "StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "AT_TIMESTAMP",
+            "Timestamp": start + after_seconds,
+        });
+        let iterator = driver.call("GetShardIterator", request).ok()["ShardIterator"].clone();
+        assert_eq!(read(&mut driver, &iterator)["Records"].as_array().unwrap().len(), wanted, "{after_seconds} s");
+    }
+}
+
+#[test]
 fn iterators_expire_and_records_are_trimmed() {
     let mut driver = Driver::with_orders(one_shard());
     driver.put("a", "1", "v").ok();

@@ -64,8 +64,6 @@ pub enum DynamodbError {
     Throttling { message: String, reasons: Vec<ThrottlingReason> },
     #[error("Throughput exceeds the current throughput limit for your account.")]
     RequestLimitExceeded,
-    #[error("Collection size exceeded.")]
-    ItemCollectionSizeLimitExceeded,
     #[error("The service could not process the request; whether it took effect is not known")]
     InternalServerError,
     #[error("{message}")]
@@ -146,7 +144,6 @@ impl DynamodbError {
             Self::ProvisionedThroughputExceeded { .. } => "ProvisionedThroughputExceededException",
             Self::Throttling { .. } => "ThrottlingException",
             Self::RequestLimitExceeded => "RequestLimitExceeded",
-            Self::ItemCollectionSizeLimitExceeded => "ItemCollectionSizeLimitExceededException",
             Self::InternalServerError => "InternalServerError",
             Self::UnknownOperation { .. } => "UnknownOperationException",
             Self::MissingAuthenticationToken => "MissingAuthenticationTokenException",

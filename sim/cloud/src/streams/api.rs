@@ -41,6 +41,8 @@ pub enum IteratorStart {
     Latest,
     At(u64),
     After(u64),
+    /// The first record that was created then or later.
+    AtTime(UnixNanos),
 }
 
 impl StreamsOperation {
@@ -95,11 +97,20 @@ impl StreamsOperation {
             Some("LATEST") => IteratorStart::Latest,
             Some("AT_SEQUENCE_NUMBER") => IteratorStart::At(sequence()?),
             Some("AFTER_SEQUENCE_NUMBER") => IteratorStart::After(sequence()?),
+            Some("AT_TIMESTAMP") => {
+                let seconds = json
+                    .get("Timestamp")?
+                    .ok_or_else(|| {
+                        DynamodbError::validation("The Timestamp parameter is required for this ShardIteratorType")
+                    })?
+                    .as_seconds()?;
+                IteratorStart::AtTime(UnixNanos((seconds.max(0.0) * 1_000.0) as u64 * 1_000_000))
+            }
             Some(other) => {
                 return Err(not_in_enum(
                     other,
                     "shardIteratorType",
-                    "[AFTER_SEQUENCE_NUMBER, LATEST, AT_SEQUENCE_NUMBER, TRIM_HORIZON]",
+                    "[AFTER_SEQUENCE_NUMBER, LATEST, AT_SEQUENCE_NUMBER, TRIM_HORIZON, AT_TIMESTAMP]",
                 ));
             }
             None => return Err(required("shardIteratorType")),
@@ -258,6 +269,11 @@ fn shard_iterator(stream: &Stream, shard_id: &str, start: &IteratorStart, now: U
             visible.map_or(shard.trimmed_before, |record| record.sequence + 1)
         }
         IteratorStart::At(sequence) => in_range(*sequence)?,
+        IteratorStart::AtTime(time) => {
+            let first = shard.records.iter().find(|record| record.created_at >= *time);
+            let end = shard.records.back().map_or(shard.trimmed_before, |record| record.sequence + 1);
+            first.map_or(end, |record| record.sequence)
+        }
         // The record right before the trim point may be gone: what follows it is still there.
         IteratorStart::After(sequence) if sequence.checked_add(1) == Some(shard.trimmed_before) => shard.trimmed_before,
         IteratorStart::After(sequence) => in_range(*sequence)? + 1,

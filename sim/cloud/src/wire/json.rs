@@ -76,6 +76,15 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Seconds after the epoch, as timestamps stand in requests.
+    pub fn as_seconds(&self) -> Result<f64, ShapeError> {
+        match self {
+            Json::Integer(seconds) => Ok(*seconds as f64),
+            Json::Float(seconds) => Ok(*seconds),
+            other => shape(format!("class {} can not be converted to a Timestamp", other.class_name())),
+        }
+    }
+
     pub fn as_array(&self) -> Result<&[Json<'a>], ShapeError> {
         match self {
             Json::Array(elements) => Ok(elements),
