@@ -73,25 +73,34 @@ impl SharedCloud {
 
     /// Direct access, for set-up and for judging afterwards.
     pub fn with<T>(&self, work: impl FnOnce(&mut Cloud) -> T) -> T {
-        work(&mut self.lock().cloud)
+        self.locked(|shared| work(&mut shared.cloud))
     }
 
-    /// Hands a request in. What is due at once is delivered at once; the rest needs somebody to pump.
-    pub fn submit(&self, now: UnixNanos, request: WireRequest) -> Waiter {
-        let (sender, receiver) = oneshot::channel();
+    /// Works under the lock, and wakes the pumps afterwards if something is due earlier than before.
+    fn locked<T>(&self, work: impl FnOnce(&mut Shared) -> T) -> T {
         let mut shared = self.lock();
-        shared.requests += 1;
-        let id = RequestId(shared.requests);
-        shared.waiters.insert(id, sender);
         let before = shared.cloud.next_deadline();
-        let now = shared.now.max(now);
-        shared.cloud.handle(now, id, request);
-        shared.advance(now);
+        let result = work(&mut shared);
         let after = shared.cloud.next_deadline();
         drop(shared);
         if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
             self.deadline_changed.notify_waiters();
         }
+        result
+    }
+
+    /// Hands a request in. What is due at once is delivered at once; the rest needs somebody to pump.
+    pub fn submit(&self, now: UnixNanos, request: WireRequest) -> Waiter {
+        let (sender, receiver) = oneshot::channel();
+        let id = self.locked(|shared| {
+            shared.requests += 1;
+            let id = RequestId(shared.requests);
+            shared.waiters.insert(id, sender);
+            let now = shared.now.max(now);
+            shared.cloud.handle(now, id, request);
+            shared.advance(now);
+            id
+        });
         Waiter { id, receiver, cloud: self.clone() }
     }
 

@@ -46,7 +46,7 @@ pub fn write(dynamodb: &mut DynamoDb, context: &mut Context<'_>, batch: BatchWri
     let mut last_error = None;
     for (index, (write, key)) in batch.writes.iter().zip(keys).enumerate() {
         let table = tables.get_mut(&write.table).ok_or_else(DynamodbError::table_not_found)?;
-        let planned = plan(table, context, write, key)?;
+        let planned = plan(table, context, write, &key)?;
         let cost = write_cost(table, &planned, false);
         let refusal = if context.partial_batch && index > 0 {
             Err(DynamodbError::InternalServerError)

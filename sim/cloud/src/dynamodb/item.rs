@@ -63,8 +63,8 @@ fn check_no_key_update(table: &Table, update: &Update, write: &Write) -> Outcome
 }
 
 /// Checks the condition and works out the new item.
-pub fn plan(table: &Table, context: &Context<'_>, write: &Write, key: ItemKey) -> Outcome<Planned> {
-    let old = table.items.get(&key).cloned();
+pub fn plan(table: &Table, context: &Context<'_>, write: &Write, key: &ItemKey) -> Outcome<Planned> {
+    let old = table.items.get(key).cloned();
     if let Some(condition) = &write.guard.condition {
         let evaluation = Evaluation {
             bindings: &write.guard.bindings,
@@ -83,14 +83,14 @@ pub fn plan(table: &Table, context: &Context<'_>, write: &Write, key: ItemKey) -
         WriteAction::Update { update, .. } => {
             let before = match &old {
                 Some(item) => item.clone(),
-                None => Arc::new(table.keys().attributes_of(&key)),
+                None => Arc::new(table.keys().attributes_of(key)),
             };
             let after = apply_update(update, &write.guard.bindings, &before)?;
             table.check_item(&after, "Item size to update has exceeded the maximum allowed size")?;
             (Some(Arc::new(after)), false)
         }
     };
-    Ok(Planned { key, old, new, is_check })
+    Ok(Planned { key: key.clone(), old, new, is_check })
 }
 
 /// What a write costs in the table and in each index that it changes.
@@ -171,7 +171,7 @@ pub fn write(dynamodb: &mut DynamoDb, context: &mut Context<'_>, single: SingleW
     let table = tables.get_mut(&single.write.table).ok_or_else(DynamodbError::table_not_found)?;
     let key = target(table, &single.write)?;
     table.check_unlocked(&key)?;
-    let planned = match plan(table, context, &single.write, key.clone()) {
+    let planned = match plan(table, context, &single.write, &key) {
         Ok(planned) => planned,
         Err(error) => {
             // A write whose condition fails is paid for all the same.

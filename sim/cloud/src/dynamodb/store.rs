@@ -1,7 +1,7 @@
 //! Rows with their recent past, so that reads can see an older state.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, VecDeque, btree_map::Entry},
     ops::Bound,
     sync::Arc,
     time::Duration,
@@ -74,10 +74,10 @@ impl<K: RowKey> Store<K> {
         if item.is_none() {
             self.deleted.push_back((at, key.clone()));
         }
-        match self.rows.get_mut(&key) {
-            Some(row) => row.replace(at, item, horizon),
-            None => {
-                self.rows.insert(key, Row { since: at, newest: item, older: Vec::new() });
+        match self.rows.entry(key) {
+            Entry::Occupied(mut row) => row.get_mut().replace(at, item, horizon),
+            Entry::Vacant(place) => {
+                place.insert(Row { since: at, newest: item, older: Vec::new() });
             }
         }
         self.forget(horizon);

@@ -169,7 +169,7 @@ fn decide_one(
     key: ItemKey,
 ) -> Outcome<(Planned, Consumed)> {
     table.check_unlocked(&key)?;
-    let planned = plan(table, context, write, key)?;
+    let planned = plan(table, context, write, &key)?;
     let consumed = write_cost(table, &planned, true);
     take_write_capacity(table, context, config, &planned, &consumed)?;
     Ok((planned, consumed))
