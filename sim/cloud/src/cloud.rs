@@ -465,6 +465,9 @@ impl Cloud {
     }
 
     /// Creates a table without a network, from the JSON of a CreateTable request.
+    ///
+    /// # Errors
+    /// What the service would answer: a contradictory definition, or a table that exists.
     pub fn create_table_now(
         &mut self,
         now: UnixNanos,
@@ -499,6 +502,9 @@ impl Cloud {
 
     /// An operator changes storage behind the API: `key` is a DynamoDB JSON key, no image means deletion. The journal
     /// notes it under call 0; neither the stream nor an index hears of it.
+    ///
+    /// # Errors
+    /// If the table does not exist, or the key or the image is no item of it.
     pub fn tamper(
         &mut self,
         now: UnixNanos,

@@ -251,5 +251,7 @@ fn tables_are_described_changed_tagged_and_deleted() {
     assert_eq!(driver.call("DescribeTable", named()).code(), "ResourceNotFoundException");
     let streams = driver.call("ListStreams", json!({})).ok();
     assert_eq!(streams["Streams"].as_array().unwrap().len(), 1, "a deleted table's stream stays readable");
+    driver.wait(std::time::Duration::from_secs(25 * 3600));
+    assert_eq!(driver.call("ListStreams", json!({})).ok()["Streams"], json!([]), "for a day");
     assert!(matches!(driver.call("ListTables", json!({})), Answer::Body { status: 200, .. }));
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     iterator::{LIFETIME, ShardIterator},
-    shard::{Shard, Stream, StreamRecord, parse_sequence, sequence_text},
+    shard::{RETENTION, Shard, Stream, StreamRecord, parse_sequence, sequence_text},
 };
 use crate::{
     dynamodb::{
@@ -164,6 +164,9 @@ pub fn execute(
     context: &Context<'_>,
     caller: &str,
 ) -> Outcome<Vec<u8>> {
+    // What a stream without a table or switched off still held is gone after a day.
+    let is_kept = |stream: &&mut Stream| stream.disabled_at.is_none_or(|at| at.plus(RETENTION) > context.now);
+    let streams: Vec<&mut Stream> = streams.into_iter().filter(is_kept).collect();
     match operation {
         StreamsOperation::ListStreams { table, limit, start } => {
             list(&streams, table.as_deref(), *limit, start.as_deref())
