@@ -1,5 +1,6 @@
 //! Writes a made-up run in every face, to look at them without a simulator:
 //! `cargo run -p nexus-reports --example sample_report -- FOLDER`.
+#![forbid(unsafe_code)]
 
 #[path = "support/sample.rs"]
 mod sample;

@@ -1,4 +1,5 @@
 //! What a reader sees: the terminal's text and the page.
+#![forbid(unsafe_code)]
 
 #[path = "../examples/support/sample.rs"]
 mod sample;

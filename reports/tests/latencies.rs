@@ -1,4 +1,5 @@
 //! Histograms against a plain sorted list, and their form in files.
+#![forbid(unsafe_code)]
 
 use nexus_reports::{EncodedLatencies, HistogramError, LONGEST_US, Latencies};
 use proptest::prelude::*;

@@ -1,4 +1,5 @@
 //! Records put together, and compared.
+#![forbid(unsafe_code)]
 
 #[path = "../examples/support/sample.rs"]
 mod sample;

@@ -1,4 +1,5 @@
 //! The record as a file, and what is computed from it.
+#![forbid(unsafe_code)]
 
 #[path = "../examples/support/sample.rs"]
 mod sample;

@@ -1,5 +1,6 @@
 //! How long it takes to decide ten thousand operations: over many aggregates, on one hot aggregate, and on one hot
 //! register where answers tell little.
+#![forbid(unsafe_code)]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use nexus_checkers::{

@@ -173,7 +173,9 @@ mod tests {
 
     #[test]
     fn reads_show_an_order_or_none() {
-        let read = |status, body| Answer::of(&attempt(Request::ReadOrder { order_id: "o-1".to_owned() }, status, body));
+        let read = |status, body| {
+            Answer::of(&attempt(Request::ReadOrder { order_id: "o-1".to_owned(), eventual: false }, status, body))
+        };
         assert_eq!(read(404, json!({"code": "not-found"})), Answer::NotFound);
         let view = OrderView { status: "paid".to_owned(), version: 2, customer_id: None, total_cents: Some(5) };
         assert_eq!(read(200, json!({"status": "paid", "version": 2, "total_cents": 5})), Answer::Read(view));

@@ -1,4 +1,5 @@
 //! The search against trying every order, and against executions that are linearizable by construction.
+#![forbid(unsafe_code)]
 
 use nexus_checkers::linearizability::{
     Completion, Model, Operation, Register, RegisterInput, RegisterOutput, Verdict, decide,

@@ -1,5 +1,6 @@
 //! Executions of orders, payments and carts, made concurrent: accepted as they are, and judged as trying every order
 //! judges them once an answer was changed.
+#![forbid(unsafe_code)]
 
 use nexus_checkers::{
     SentCommand, SentLine,

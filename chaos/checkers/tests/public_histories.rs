@@ -1,4 +1,5 @@
 //! The search must agree with every verdict on public histories of registers and of a key-value store.
+#![forbid(unsafe_code)]
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 

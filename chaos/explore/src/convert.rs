@@ -9,6 +9,9 @@ use crate::{
     trial::Trial,
 };
 
+/// Stream records lag by fractions of a second; two seconds is beyond the model's worst.
+const STREAM_BOUND_NS: u64 = 2_000_000_000;
+
 /// The input of every checker.
 pub fn check_input(trial: &Trial, played: &Played) -> CheckInput {
     CheckInput {
@@ -82,6 +85,8 @@ fn settings(trial: &Trial, played: &Played) -> CheckSettings {
         // A trial ends once it was quiet for this long, or at the end of its drain.
         drain_ended_at_ns: ended_at_ns.saturating_sub(QUIET.as_nanos() as u64),
         ended_at_ns,
+        // Shorter than the quiet time that ends a trial, so that a missing record is a verdict and not a doubt.
+        stream_bound_ns: STREAM_BOUND_NS,
         ..CheckSettings::default()
     }
 }

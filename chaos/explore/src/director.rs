@@ -92,7 +92,7 @@ impl<S: Surroundings> PlanDirector<S> {
         }
     }
 
-    /// Returns whether the host was up.
+    /// Returns whether it made a difference: the host was up, or it now stays down for longer.
     fn crash(&mut self, host: &str, until_ms: u64, control: &mut dyn Control) -> bool {
         let was_up = control.is_running(host);
         if was_up {
@@ -100,8 +100,9 @@ impl<S: Surroundings> PlanDirector<S> {
             self.note(control, format!("crash {host} until {until_ms} ms"));
         }
         let until = self.down_until_ms.entry(host.to_owned()).or_insert(until_ms);
+        let is_longer = *until < until_ms;
         *until = (*until).max(until_ms);
-        was_up
+        was_up || is_longer
     }
 
     fn take_due_steps(&mut self, now_ms: u64, control: &mut dyn Control) {

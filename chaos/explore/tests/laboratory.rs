@@ -1,4 +1,5 @@
 //! The laboratory as a user meets it: exit codes, messages, files.
+#![forbid(unsafe_code)]
 
 use std::{
     fs,

@@ -224,8 +224,14 @@ fn read(name: &str, text: &str) -> Result<Scenario, Problem> {
         })?;
     }
     let faults: Vec<FaultTemplate> = file.faults.into_iter().map(Spanned::into_inner).collect();
+    let workload_span = file.workload.span();
     let mut workload = file.workload.into_inner();
     workload.duration_ms = scenario.phases.arrivals_end_ms();
+    workload.check().map_err(|error| Problem {
+        what: format!("no such workload can be drawn: {error}"),
+        span: Some(workload_span),
+        help: Some("chaos/workload/README.md lists every key with its bounds".to_owned()),
+    })?;
     Ok(Scenario { faults, workload, ..scenario })
 }
 

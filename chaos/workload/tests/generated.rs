@@ -1,4 +1,5 @@
 //! Generated workloads: pure functions of shape and seed, with the shares and the stories that were asked for.
+#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 

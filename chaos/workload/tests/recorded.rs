@@ -1,4 +1,5 @@
 //! Workload files: the example, the defaults, and what is said of wrong lines.
+#![forbid(unsafe_code)]
 
 use nexus_workload::{Action, WorkloadShape, parse_jsonl};
 

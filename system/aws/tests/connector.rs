@@ -1,4 +1,5 @@
 //! The connector under the real SDK: pooled, stale, broken, silent and half-dead connections.
+#![forbid(unsafe_code)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Real error bodies through the real SDK, and the outcome that each must become.
+#![forbid(unsafe_code)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Tables that are made, found, slow, different, or never become active.
+#![forbid(unsafe_code)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The way of a command through the router, over a storage whose every outcome can be scripted.
+#![forbid(unsafe_code)]
 
 mod support;
 

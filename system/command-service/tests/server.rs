@@ -1,4 +1,5 @@
 //! Connections over a Platform: kept alive, dated by its clock, closed when their head never ends.
+#![forbid(unsafe_code)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Commands as clients send them.
+#![forbid(unsafe_code)]
 
 use nexus_domain::{AggregateId, Command, InvalidAggregateId};
 use serde_json::json;

@@ -1,4 +1,5 @@
 //! Given a history, when a command comes, then these events follow or this refusal: every command in every state.
+#![forbid(unsafe_code)]
 
 use nexus_domain::{Aggregate, AggregateKind, Command, Event, OrderLine, RefundDue, Refusal};
 

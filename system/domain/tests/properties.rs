@@ -1,4 +1,5 @@
 //! Laws that hold for every sequence of commands, sensible or not.
+#![forbid(unsafe_code)]
 
 use nexus_domain::{Aggregate, AggregateKind, CartStatus, Command, Event, OrderLine, OrderStatus};
 use proptest::prelude::*;

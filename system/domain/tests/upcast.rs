@@ -1,4 +1,5 @@
 //! Events as they lie in storage, of every version, read by today's code.
+#![forbid(unsafe_code)]
 
 use nexus_domain::{CURRENCY_BEFORE_V2, Event, OrderLine, UnreadableEvent};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
 //! What an append makes of every kind of answer, lost answer and rival.
+#![forbid(unsafe_code)]
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
 //! The hash, recomputed from the words of the crate's documentation alone.
+#![forbid(unsafe_code)]
 
 use nexus_event_store::{FIRST_PREVIOUS_HASH, event_hash};
 use nexus_ports::{EventEnvelope, EventRecord, Version};

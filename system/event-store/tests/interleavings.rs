@@ -1,5 +1,6 @@
 //! Property: whatever becomes of requests and answers, in whatever order late writes land, streams stay gap-free and
 //! what the store said is true in the end.
+#![forbid(unsafe_code)]
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
 //! What governance costs on the write path: one validation per event type, one policy decision.
+#![forbid(unsafe_code)]
 
 use std::hint::black_box;
 

@@ -1,4 +1,5 @@
 //! The policies that ship: they compile, their own tests hold, and together they decide as the system expects.
+#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
 //! What is said of bundles that cannot be enforced, and what a sound bundle does when its policies go wrong.
+#![forbid(unsafe_code)]
 
 use nexus_governance::{Decision, PolicyBundle, PolicyEnforcer, PolicyInput, PolicyModule, run_policy_tests};
 use serde_json::json;

@@ -1,4 +1,5 @@
 //! Schema checks: what is refused, in which order it is told, and which schemas cannot be used.
+#![forbid(unsafe_code)]
 
 use nexus_governance::{InvalidSchema, SchemaRejection, SchemaValidator};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
 //! Bad usage and bad input end with status 2 and say what to do.
+#![forbid(unsafe_code)]
 
 use std::process::{Command, Output};
 

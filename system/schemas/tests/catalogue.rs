@@ -1,5 +1,6 @@
 //! The catalogue and the domain agree: every event that the domain writes passes its current schema, every stored
 //! older version passes its own, and what breaks a shape is refused.
+#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 

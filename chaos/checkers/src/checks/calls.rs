@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Check;
-use crate::{AwsCall, CheckInput, Needs, Request, Violation, finding::Examination, input::partition_in};
+use crate::{AwsCall, CheckInput, Needs, Request, Response, Violation, finding::Examination, input::partition_in};
 
 pub(crate) const ATTEMPTS_BOUNDED: Check = Check {
     name: "attempts-bounded",
@@ -112,7 +112,9 @@ fn was_asked_for(call: &AwsCall, input: &CheckInput) -> bool {
     let table = &input.settings.events_table;
     input.observation.attempts.iter().any(|attempt| match &attempt.request {
         Request::ReadOrder { order_id, eventual: true } => {
-            let until_ns = attempt.completed_ns.unwrap_or(u64::MAX);
+            // A customer who lost patience does not stop the service, which may still be reading for him.
+            let is_over = matches!(attempt.response, Response::Answered { .. });
+            let until_ns = attempt.completed_ns.filter(|_| is_over).unwrap_or(u64::MAX);
             (attempt.invoked_ns..=until_ns).contains(&call.at_ns)
                 && call.keys.iter().all(|key| partition_in(key, table) == Some(&format!("order-{order_id}")))
         }

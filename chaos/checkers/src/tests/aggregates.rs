@@ -1,4 +1,5 @@
 //! Linearizability of orders, payments and carts: histories that hold, and the smallest that do not.
+#![forbid(unsafe_code)]
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
 //! Ways in which the answers that clients got can be wrong.
+#![forbid(unsafe_code)]
 
 use serde_json::json;
 

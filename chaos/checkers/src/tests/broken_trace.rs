@@ -1,4 +1,7 @@
 //! Ways in which the system can call AWS wrongly, and calls that only look wrong.
+#![forbid(unsafe_code)]
+
+use serde_json::json;
 
 use super::{
     Breakage, Change, assert_each_is_noticed, breakage, finding,
@@ -54,6 +57,17 @@ fn discipline() -> Vec<Breakage> {
             send_again(scene, "confirm", |_| {});
         }),
         breakage("stable-token", "carries no token", |scene| scene.transaction("confirm").client_token = None),
+        breakage("eventual-views", "did not have it yet", |scene| {
+            scene.view("o-1", 200, json!({"status": "shipped", "version": 9}));
+        }),
+        breakage("eventual-views", "whose event is", |scene| {
+            scene.view("o-1", 200, json!({"status": "cancelled", "version": 2}));
+        }),
+        // Asked for by a customer of another order, which is no excuse.
+        breakage("strong-reads", "eventually consistent", |scene| {
+            scene.view("o-2", 404, json!({"code": "order-not-found", "outcome": "refused"}));
+            scene.input.truth.calls.last_mut().unwrap().keys = vec!["nexus-events/order-o-1".to_owned()];
+        }),
         breakage("strong-reads", "eventually consistent", |scene| {
             let read = scene.input.truth.calls.iter_mut().find(|call| call.operation == "Query").unwrap();
             read.is_eventual_read = true;

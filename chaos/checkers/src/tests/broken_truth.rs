@@ -1,4 +1,5 @@
 //! Ways in which storage and its stream can be wrong.
+#![forbid(unsafe_code)]
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
 //! The byte forms, against digests that were computed by another program from the documentation.
+#![forbid(unsafe_code)]
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
 //! Goals are reached by the runs that reach them, and not by others.
+#![forbid(unsafe_code)]
 
 use super::{
     Change,

@@ -1,4 +1,5 @@
 //! Every checker on a history that holds, and on minimal histories that break it.
+#![forbid(unsafe_code)]
 
 mod aggregates;
 mod broken_observation;

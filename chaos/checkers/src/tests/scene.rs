@@ -1,4 +1,5 @@
 //! A small run, told step by step, with both histories kept consistent.
+#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 
@@ -67,6 +68,8 @@ impl Scene {
         scene.reject("place", "customer", place("o-9"), 422, "idempotency-key-reused");
         scene.read("o-1", 200, json!({"status": "shipped", "version": 3, "total_cents": 1000, "customer_id": "c-1"}));
         scene.read("o-2", 404, json!({"code": "order-not-found", "outcome": "refused"}));
+        scene.view("o-1", 200, json!({"status": "paid", "version": 2, "total_cents": 1000, "customer_id": "c-1"}));
+        scene.view("o-2", 404, json!({"code": "order-not-found", "outcome": "refused"}));
         scene.carry_out("add", "customer", add_to_cart("cart-1"));
         scene.not_applied("add-2", "customer", add_to_cart("cart-2"));
         scene.batch(&["other/a", "other/b"]);
@@ -130,11 +133,23 @@ impl Scene {
     }
 
     pub(crate) fn read(&mut self, order: &str, status: u16, body: Value) {
+        self.look(order, false, status, body);
+    }
+
+    /// A read for which the past is good enough.
+    pub(crate) fn view(&mut self, order: &str, status: u16, body: Value) {
+        self.look(order, true, status, body);
+    }
+
+    fn look(&mut self, order: &str, eventual: bool, status: u16, body: Value) {
         let begun_ns = self.now_ns;
         self.call("Query", vec![format!("{EVENTS}/order-{order}")], false);
+        if let Some(call) = self.input.truth.calls.last_mut() {
+            call.is_eventual_read = eventual;
+        }
         self.now_ns += STEP_NS;
         self.operations += 1;
-        let request = Request::ReadOrder { order_id: order.to_owned(), eventual: false };
+        let request = Request::ReadOrder { order_id: order.to_owned(), eventual };
         self.input.observation.attempts.push(Attempt {
             operation: self.operations,
             attempt: 1,
