@@ -1,4 +1,5 @@
 //! The shell on real loopback sockets: what a caller's connection goes through.
+#![forbid(unsafe_code)]
 
 use std::{
     collections::VecDeque,

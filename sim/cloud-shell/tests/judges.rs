@@ -1,4 +1,5 @@
 //! Strangers' clients against the server: boto3 beside moto, and the AWS CLI.
+#![forbid(unsafe_code)]
 
 use std::{
     fs,

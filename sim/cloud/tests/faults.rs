@@ -1,4 +1,5 @@
 //! Every effect that a plan can have on a call.
+#![forbid(unsafe_code)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Query, Scan, batches and indexes, checked against a naive model.
+#![forbid(unsafe_code)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Requests that are refused before or at their effect, in the service's words, and answers in all their kinds.
+#![forbid(unsafe_code)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Streams as their readers see them.
+#![forbid(unsafe_code)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Transactions: atomicity, conflicts, tokens.
+#![forbid(unsafe_code)]
 
 mod support;
 
