@@ -57,6 +57,9 @@ impl FaultLedger {
     }
 }
 
+/// Hears of every call and how it ended.
+type OutcomeListener = Box<dyn FnMut(&Call, &CallOutcome) + Send>;
+
 /// The cloud's hook for one trial's plan.
 pub struct PlanHook {
     epoch: UnixNanos,
@@ -67,7 +70,7 @@ pub struct PlanHook {
     /// Called whenever a host must crash at once.
     on_crash: Box<dyn Fn() + Send>,
     /// Sees every call with what befalls it, for the trace.
-    on_outcome: Box<dyn FnMut(&Call, &CallOutcome) + Send>,
+    on_outcome: OutcomeListener,
 }
 
 impl PlanHook {

@@ -1,5 +1,7 @@
 //! The file format, and the checks that serde cannot make.
 
+use std::sync::Arc;
+
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use nexus_faults::{FaultTemplate, TemplateContext};
 use nexus_workload::WorkloadShape;
@@ -164,7 +166,7 @@ pub struct ScenarioError {
     pub file: String,
     pub problem: String,
     #[source_code]
-    source_code: NamedSource<String>,
+    source_code: Arc<NamedSource<String>>,
     #[label("here")]
     span: Option<SourceSpan>,
     #[help]
@@ -186,7 +188,7 @@ pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioErr
     read(name, text).map_err(|problem| ScenarioError {
         file: file.to_owned(),
         problem: problem.what,
-        source_code: NamedSource::new(file, text.to_owned()).with_language("toml"),
+        source_code: Arc::new(NamedSource::new(file, text.to_owned()).with_language("toml")),
         span: problem.span.map(Into::into),
         help: problem.help,
     })
@@ -292,7 +294,9 @@ fn check_numbers(file: &ScenarioFile) -> Result<(), Problem> {
                 "phases: nominal, chaos, heal, drain; an empty text means the whole trial",
             );
         }
-        if !(*percentile > 0.0 && *percentile < 100.0) || !(*limit_ms > 0.0 && limit_ms.is_finite()) {
+        let is_percentile = *percentile > 0.0 && *percentile < 100.0;
+        let is_limit = *limit_ms > 0.0 && limit_ms.is_finite();
+        if !is_percentile || !is_limit {
             return at(
                 Some(objective.span()),
                 "a percentile lies between 0 and 100 and a limit is above 0",
