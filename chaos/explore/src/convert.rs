@@ -82,8 +82,13 @@ fn settings(trial: &Trial, played: &Played) -> CheckSettings {
         service_hosts: host_names(trial.topology.command_services),
         token_window_ns: trial.assumptions.token_window_seconds * 1_000_000_000,
         healed_at_ns: EPOCH_UNIX_NS + healed_ms * 1_000_000,
-        // A trial ends once it was quiet for this long, or at the end of its drain.
-        drain_ended_at_ns: ended_at_ns.saturating_sub(QUIET.as_nanos() as u64),
+        // A trial ends once it was quiet for this long. One that ran out of time over unanswered customers had no quiet
+        // time to judge; the check of liveness speaks of it.
+        drain_ended_at_ns: if played.finished_operations == trial.workload.operations.len() {
+            ended_at_ns.saturating_sub(QUIET.as_nanos() as u64)
+        } else {
+            ended_at_ns
+        },
         ended_at_ns,
         // Shorter than the quiet time that ends a trial, so that a missing record is a verdict and not a doubt.
         stream_bound_ns: STREAM_BOUND_NS,
