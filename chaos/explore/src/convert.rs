@@ -92,6 +92,10 @@ fn settings(trial: &Trial, played: &Played) -> CheckSettings {
         ended_at_ns,
         // Shorter than the quiet time that ends a trial, so that a missing record is a verdict and not a doubt.
         stream_bound_ns: STREAM_BOUND_NS,
+        // Whoever is told to be patient is judged by that patience.
+        convergence_bound_ns: CheckSettings::default()
+            .convergence_bound_ns
+            .max(trial.service.customer_timeout_ms * 1_000_000),
         ..CheckSettings::default()
     }
 }
