@@ -71,6 +71,11 @@ fn assemble(
 
 /// The system's own storage client as a host would hold it, with default patience: for benchmarks and tests.
 pub fn storage(platform: &Platform) -> DynamoEventStorage {
+    DynamoEventStorage::new(platform.clone(), &default_aws_config(), TableNames::default())
+}
+
+/// How a host with default patience reaches the simulated AWS.
+pub fn default_aws_config() -> AwsConfig {
     let default = AwsConfig::new(REGION, nexus_aws::static_credentials("AKIDSIMULATED", "simulated-secret", None));
     let settings = CommandServiceSettings {
         connect_timeout: default.connect_timeout,
@@ -79,7 +84,7 @@ pub fn storage(platform: &Platform) -> DynamoEventStorage {
         servers: 1,
         service_time: Duration::ZERO,
     };
-    DynamoEventStorage::new(platform.clone(), &aws_config(&settings), TableNames::default())
+    aws_config(&settings)
 }
 
 fn aws_config(settings: &CommandServiceSettings) -> AwsConfig {

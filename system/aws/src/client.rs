@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::{
         timeout::TimeoutConfig,
     },
 };
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use nexus_ports::Platform;
 
 use crate::{AwsConfig, ConnectorLimits, PlatformHttpClient, PlatformInvocationIds, PlatformSleep, PlatformTime};
@@ -21,12 +22,17 @@ pub fn dynamodb(platform: &Platform, config: &AwsConfig) -> Client {
     Client::from_conf(dynamodb_config(platform, config))
 }
 
-fn dynamodb_config(platform: &Platform, config: &AwsConfig) -> Config {
-    let limits = ConnectorLimits {
+fn connector_limits(config: &AwsConfig) -> ConnectorLimits {
+    ConnectorLimits {
         idle_timeout: config.pool_idle_timeout,
         idle_connections_max: config.pool_max_idle,
         ..ConnectorLimits::default()
-    };
+    }
+}
+
+fn dynamodb_config(platform: &Platform, config: &AwsConfig) -> Config {
+    let own_connector = || PlatformHttpClient::new(platform.clone(), connector_limits(config));
+    let http_client = config.http_client.clone().unwrap_or_else(|| SharedHttpClient::new(own_connector()));
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(config.connect_timeout)
         .operation_attempt_timeout(config.attempt_timeout)
@@ -36,7 +42,7 @@ fn dynamodb_config(platform: &Platform, config: &AwsConfig) -> Config {
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(config.region.clone()))
         .credentials_provider(config.credentials.clone())
-        .http_client(PlatformHttpClient::new(platform.clone(), limits))
+        .http_client(http_client)
         .sleep_impl(PlatformSleep(platform.clone()))
         .time_source(PlatformTime(platform.clone()))
         .invocation_id_generator(PlatformInvocationIds(platform.clone()))

@@ -6,6 +6,7 @@ use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, SharedCredentialsProvider},
 };
+use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpClient};
 
 /// Everything that the SDK clients of this crate are built from.
 ///
@@ -30,6 +31,8 @@ pub struct AwsConfig {
     pub pool_idle_timeout: Duration,
     /// Idle connections kept for one host; further ones are closed. 16.
     pub pool_max_idle: usize,
+    /// Replaces our own connector, whose pool settings above then mean nothing. None.
+    pub http_client: Option<SharedHttpClient>,
 }
 
 impl AwsConfig {
@@ -44,7 +47,14 @@ impl AwsConfig {
             operation_timeout: Duration::from_millis(2_500),
             pool_idle_timeout: Duration::from_secs(20),
             pool_max_idle: 16,
+            http_client: None,
         }
+    }
+
+    /// The same with another way to carry requests.
+    pub fn with_http_client(mut self, http_client: impl HttpClient + 'static) -> Self {
+        self.http_client = Some(SharedHttpClient::new(http_client));
+        self
     }
 
     /// The same with another endpoint.

@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod context;
+mod in_process;
 mod progress;
 pub mod replay;
 pub mod report;

@@ -18,7 +18,7 @@ use nexus_reports::TrialRecord;
 use nexus_world::{World, wiring};
 use serde::Serialize;
 
-use super::Context;
+use super::{Context, in_process};
 use crate::{Trial, TrialRequest, play::EPOCH_UNIX_NS, run_batch};
 
 const HANDLER_CALLS: u64 = 300_000;
@@ -32,6 +32,8 @@ struct Speed {
     profile: String,
     /// The bare core: decoded request in, answer out, no network and no SDK.
     handler_calls_per_s: f64,
+    /// The real SDK client with a connector that hands requests to the core: no HTTP, no network; latency model off.
+    in_process_calls_per_s: f64,
     /// The real SDK client, our connector, HTTP/1.1, the engine's network, the shell, the core; latency model off.
     simulated_network_calls_per_s: f64,
     /// What an idle simulated second of the smoke topology costs.
@@ -54,13 +56,15 @@ struct TrialSpeed {
 
 pub fn run(options: &BenchOptions, context: &Context) -> Result<u8, Report> {
     let handler = handler_calls_per_s()?;
-    let network = network_calls_per_s()?;
+    let in_process = sdk_calls_per_s(Path::InProcess)?;
+    let network = sdk_calls_per_s(Path::SimulatedNetwork)?;
     let idle = idle_ms_per_simulated_s()?;
     let trial = trial_speed(context, idle)?;
     let speed = Speed {
         engine: nexus_engine::compiled_engine().to_string(),
         profile: context.profile.clone(),
         handler_calls_per_s: handler,
+        in_process_calls_per_s: in_process,
         simulated_network_calls_per_s: network,
         idle_ms_per_simulated_s: idle,
         trial,
@@ -74,10 +78,18 @@ pub fn run(options: &BenchOptions, context: &Context) -> Result<u8, Report> {
 }
 
 fn print(speed: &Speed) {
-    let Speed { engine, profile, handler_calls_per_s, simulated_network_calls_per_s, idle_ms_per_simulated_s, trial } =
-        speed;
+    let Speed {
+        engine,
+        profile,
+        handler_calls_per_s,
+        in_process_calls_per_s,
+        simulated_network_calls_per_s,
+        idle_ms_per_simulated_s,
+        trial,
+    } = speed;
     println!("engine {engine}, profile {profile}, one core");
     println!("  bare handler           {handler_calls_per_s:>10.0} calls/s");
+    println!("  SDK, in process        {in_process_calls_per_s:>10.0} calls/s");
     println!("  over simulated network {simulated_network_calls_per_s:>10.0} calls/s");
     println!("  idle                   {idle_ms_per_simulated_s:>10.2} ms per simulated second");
     println!(
@@ -177,9 +189,16 @@ fn engine_config(duration_max: Duration) -> EngineConfig {
     }
 }
 
-/// Strong reads by the system's own storage client, eight side by side, as fast as they come.
+/// How requests reach the core.
+#[derive(Clone, Copy, Debug)]
+enum Path {
+    InProcess,
+    SimulatedNetwork,
+}
+
+/// Strong reads by the system's own storage client, many side by side, as fast as they come.
 #[allow(clippy::disallowed_methods)] // A measurement of real time.
-fn network_calls_per_s() -> Result<f64, Report> {
+fn sdk_calls_per_s(path: Path) -> Result<f64, Report> {
     const READERS: u64 = 64;
     nexus_engine::prepare_thread(1);
     let at_most = Duration::from_secs(3_600);
@@ -192,11 +211,16 @@ fn network_calls_per_s() -> Result<f64, Report> {
     }
     let done = Arc::new(AtomicBool::new(false));
     let (left, alarm, finished) = (Arc::new(AtomicU64::new(READERS)), world.handles().alarm(), done.clone());
+    let clock = world.handles().true_time();
     let program: Program = Arc::new(move |platform, _| {
         let (left, alarm, finished) = (left.clone(), alarm.clone(), finished.clone());
+        let (cloud, clock) = (cloud.clone(), clock.clone());
         Box::pin(async move {
             for reader in 0..READERS {
-                let storage = wiring::storage(&platform);
+                let storage = match path {
+                    Path::SimulatedNetwork => wiring::storage(&platform),
+                    Path::InProcess => in_process::storage(&platform, &cloud, &clock),
+                };
                 let (left, alarm, finished) = (left.clone(), alarm.clone(), finished.clone());
                 platform.spawn("reader", async move {
                     for number in 0..TCP_CALLS / READERS {
