@@ -1,7 +1,7 @@
 //! A trial is data: running it is a pure function of what stands here.
 
 use nexus_cloud::Assumptions;
-use nexus_faults::{Fault, PlannedFault, UnusableTemplate};
+use nexus_faults::{PlannedFault, UnusableTemplate};
 use nexus_scenario::{Network, Phases, Scenario, Service, Tier, Topology};
 use nexus_workload::{Action, Workload};
 use proptest::{
@@ -91,11 +91,6 @@ impl Trial {
             assumptions: Assumptions::default(),
             planted_bug: None,
         })
-    }
-
-    /// Call faults of the plan.
-    pub fn call_faults(&self) -> impl Iterator<Item = &PlannedFault> {
-        self.faults.iter().filter(|planned| matches!(planned.fault, Fault::Call { .. }))
     }
 }
 
