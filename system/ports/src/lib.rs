@@ -2,15 +2,28 @@
 //! the few domain-shaped ports. Nothing here names a runtime, an AWS SDK or the simulator.
 //!
 //! Where to start: [`Platform`] for the machine under a service, [`EventStorage`] for the storage under the
-//! event store, [`EventRecord`] and [`IdempotencyRecord`] for what that storage holds.
+//! event store, [`EventRecord`] and [`IdempotencyRecord`] for what that storage holds; [`RecordFeed`] and [`LeaseStore`]
+//! for whoever reads the feed of events, [`RecordStream`], [`MessageTopic`] and [`MessageQueue`] for where they go.
 #![forbid(unsafe_code)]
 
+mod bus;
 mod canonical_json;
 mod event_record;
 mod event_storage;
+mod feed;
+mod lease;
+mod metrics;
+mod outcome;
 mod platform;
+mod read_model;
 
+pub use bus::*;
 pub use canonical_json::canonical_json;
 pub use event_record::*;
 pub use event_storage::*;
+pub use feed::*;
+pub use lease::*;
+pub use metrics::*;
+pub use outcome::*;
 pub use platform::*;
+pub use read_model::*;
