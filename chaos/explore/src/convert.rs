@@ -26,6 +26,7 @@ fn ground_truth(played: &Played) -> GroundTruth {
     for entry in &played.journal {
         match entry {
             JournalEntry::Call { call, outcome } => truth.calls.push(aws_call(call, outcome)),
+            JournalEntry::Message(_) => {}
             JournalEntry::Write { call_sequence, at, table, key, old_image, new_image } => {
                 truth.writes.push(StorageWrite {
                     call_sequence: *call_sequence,

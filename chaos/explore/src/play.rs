@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use nexus_checkers::Observation;
-use nexus_cloud::{Call, CallOutcome, CloudConfig, JournalEntry, UnixNanos};
+use nexus_cloud::{Call, CallOutcome, CloudConfig, JournalEntry, Service, UnixNanos};
 use nexus_cloud_shell::SharedCloud;
 use nexus_engine::{EngineConfig, Program, RunSummary, Trace, TraceRecord, TrueClock, on_fresh_thread};
 use nexus_faults::{FaultLedger, Firing, PlanHook};
@@ -18,6 +18,8 @@ use crate::{
 
 /// 2026-11-01 00:00:00 UTC: where every trial's true time starts.
 pub const EPOCH_UNIX_NS: u64 = 1_793_491_200_000_000_000;
+/// The services that the system uses, each on a host of its own.
+pub const ENDPOINTS: [Service; 2] = [Service::Dynamodb, Service::DynamodbStreams];
 /// Lines of the trace that are kept; the hash goes on beyond them.
 const TRACE_LINES_MAX: usize = 400_000;
 /// How long the system must have been quiet before a trial may end early.
@@ -125,7 +127,7 @@ fn add_aws(world: &mut WorldBuilder, trial: &Trial, ledger: &FaultLedger, trace:
         keep_journal: true,
         ..CloudConfig::default()
     };
-    let cloud = world.aws(config, Box::new(hook));
+    let cloud = world.aws(config, Box::new(hook), &ENDPOINTS);
     for table in wiring::table_definitions() {
         cloud
             .with(|cloud| cloud.create_table_now(UnixNanos(EPOCH_UNIX_NS), &table))

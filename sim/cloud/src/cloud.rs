@@ -2,7 +2,7 @@
 
 use std::{
     cmp::{Ordering, Reverse},
-    collections::BinaryHeap,
+    collections::{BTreeMap, BinaryHeap},
     sync::Arc,
     time::Duration,
 };
@@ -20,11 +20,14 @@ use crate::{
     entropy::Entropy,
     faults,
     interface::{
-        AnswerFate, Call, CallHook, CallOutcome, CallPlan, Output, RefuseBefore, RequestId, Service, UnixNanos,
-        WireRequest, WireResponse,
+        AnswerFate, Call, CallHook, CallOutcome, CallPlan, EntryFailureCode, Output, Quirk, RefuseBefore, RequestId,
+        Service, UnixNanos, WireRequest, WireResponse,
     },
+    internal::{Outcome, Reply, Requester, WAITED_FOR_AN_ANSWER},
     journal::{Journal, RawEntry},
     latency::{Cost, LatencyModel},
+    service::{Answer, CallShape, Errand, Execution, InternalAnswer, InternalRequest, ServiceError, SimulatedService},
+    services,
     streams::api::StreamsOperation,
     wire::{self, Rejection, ResponseHead, json::Json},
 };
@@ -68,14 +71,21 @@ enum Work {
     Streams(StreamsOperation),
     /// A write transaction after its first phase.
     Transaction(TransactWrite, Result<Prepared, DynamodbError>),
+    /// An operation of a service behind [`SimulatedService`].
+    Service {
+        request: serde_json::Value,
+        shape: CallShape,
+    },
+    /// What such a service found wrong with a request before it was an operation.
+    Misfit(ServiceError),
     Rejected(Rejection),
     Refused(RefuseBefore),
 }
 
 #[derive(Debug)]
-struct Pending {
-    request: RequestId,
-    call: Call,
+pub(crate) struct Pending {
+    pub(crate) requester: Requester,
+    pub(crate) call: Call,
     plan: CallPlan,
     work: Work,
     cost: Cost,
@@ -88,6 +98,22 @@ enum Event {
     Effect(Box<Pending>),
     Output(Output),
     Deferred(Box<Deferred>),
+    /// A service asked to be woken.
+    Wake {
+        service: Service,
+        token: u64,
+    },
+    /// A service calls another.
+    Request {
+        from: Service,
+        request: InternalRequest,
+    },
+    /// … and is answered.
+    Answered {
+        to: Service,
+        token: u64,
+        answer: InternalAnswer,
+    },
 }
 
 #[derive(Debug)]
@@ -114,10 +140,9 @@ impl Ord for Scheduled {
     }
 }
 
-/// What an effect gives back: the answer, and whether a write of it is in storage.
+/// What an effect gives back: the result, and whether a write of it is in storage.
 struct Effect {
-    response: WireResponse,
-    error: Option<DynamodbError>,
+    result: Outcome,
     applied: bool,
 }
 
@@ -132,6 +157,10 @@ pub struct Cloud {
     scheduled: u64,
     calls: u64,
     deferred: Vec<(UnixNanos, Deferred)>,
+    services: BTreeMap<Service, Box<dyn SimulatedService>>,
+    errands: Vec<Errand>,
+    /// Calls that took effect and wait for their service to complete them, by sequence.
+    waiting: BTreeMap<u64, Pending>,
     /// Outputs of what was due before a request arrived, waiting for the next [`Cloud::advance`].
     ready: Vec<Output>,
     /// The second that the last answer's date belongs to, and that date.
@@ -148,6 +177,9 @@ impl Cloud {
             scheduled: 0,
             calls: 0,
             deferred: Vec::new(),
+            services: services::all(&config),
+            errands: Vec::new(),
+            waiting: BTreeMap::new(),
             ready: Vec::new(),
             date: (0, wire::http_date(UnixNanos(0)).into()),
             hook,
@@ -163,15 +195,29 @@ impl Cloud {
     pub fn handle(&mut self, now: UnixNanos, request: RequestId, wire: WireRequest) {
         // What was due before this request arrived happens before it, however late the shell is.
         self.run_until(now);
-        self.calls += 1;
-        let work = self.decode(&wire);
-        let call = self.describe(now, wire, &work);
-        let plan = self.hook.on_call(&call);
+        let (operation, work) = self.decode(&wire);
+        let call = self.describe(now, wire, operation, &work);
+        self.admit(now, Requester::Wire(request), call, work);
+    }
+
+    /// Lets a decoded call in: asks the hook, and starts it.
+    fn admit(&mut self, now: UnixNanos, requester: Requester, call: Call, work: Work) {
+        let mut plan = self.hook.on_call(&call);
         let cost = match &work {
             Work::Dynamodb(operation) => operation.cost(),
             Work::Streams(_) => Cost { class: "stream-read", items: 1 },
+            Work::Service { shape, .. } => shape.cost,
             _ => Cost { class: "read-eventual", items: 1 },
         };
+        if plan.refuse == Some(RefuseBefore::PartialBatch) && matches!(work, Work::Service { .. }) {
+            plan.refuse = None;
+            plan.quirks.push(Quirk::FailEntries {
+                first: 1,
+                count: usize::MAX,
+                code: EntryFailureCode::Throttled,
+                applied: false,
+            });
+        }
         let work = match plan.refuse {
             Some(RefuseBefore::PartialBatch) if faults::is_batch(&call) => work,
             Some(RefuseBefore::PartialBatch) => Work::Refused(RefuseBefore::ThrottleKeyRange),
@@ -179,7 +225,7 @@ impl Cloud {
             None => work,
         };
         let delay = plan.delay_before;
-        let pending = Box::new(Pending { request, call, plan, work, cost, service_time: Duration::ZERO });
+        let pending = Box::new(Pending { requester, call, plan, work, cost, service_time: Duration::ZERO });
         if delay.is_zero() {
             self.begin(now, pending);
         } else {
@@ -209,6 +255,13 @@ impl Cloud {
                 Event::Effect(pending) => self.take_effect(next.due, *pending),
                 Event::Output(output) => self.ready.push(output),
                 Event::Deferred(deferred) => self.run_deferred(next.due, *deferred),
+                Event::Wake { service, token } => {
+                    self.with_service(next.due, service, None, |service, context| service.wake(context, token));
+                }
+                Event::Request { from, request } => self.call_internally(next.due, from, request),
+                Event::Answered { to, token, answer } => {
+                    self.with_service(next.due, to, None, |service, context| service.answered(context, token, answer));
+                }
             }
         }
     }
@@ -218,13 +271,33 @@ impl Cloud {
         self.mailbox.push(Reverse(Scheduled { due, order: self.scheduled, event }));
     }
 
-    fn decode(&self, wire: &WireRequest) -> Work {
-        let rejected = |error: DynamodbError| Work::Rejected(Rejection::Error(error));
-        let name = match wire::operation(wire, &self.config.region, self.config.needs_authorization) {
-            Ok(name) => name,
-            Err(rejection) => return Work::Rejected(rejection),
+    /// The operation's name as the call's target has it, and what is to be done.
+    fn decode(&self, wire: &WireRequest) -> (String, Work) {
+        if let Some(service) = self.services.get(&wire.service) {
+            if self.config.needs_authorization && wire::needs_signature(wire) {
+                let error = ServiceError::client("MissingAuthenticationToken", "Missing Authentication Token");
+                return (String::new(), Work::Misfit(error.with_status(403)));
+            }
+            return match service.decode(wire) {
+                Ok(decoded) => {
+                    let shape = service.shape(&decoded.operation, &decoded.request);
+                    (decoded.operation, Work::Service { request: decoded.request, shape })
+                }
+                Err(error) => (String::new(), Work::Misfit(error)),
+            };
+        }
+        let target = wire::header(&wire.headers, "x-amz-target").unwrap_or_default();
+        let operation = target.split_once('.').map_or("", |(_, name)| name).to_owned();
+        let work = match wire::operation(wire, &self.config.region, self.config.needs_authorization) {
+            Ok(name) => self.decode_json(wire.service, name, &wire.body),
+            Err(rejection) => Work::Rejected(rejection),
         };
-        let json = match Json::parse(&wire.body) {
+        (operation, work)
+    }
+
+    fn decode_json(&self, service: Service, name: &str, body: &[u8]) -> Work {
+        let rejected = |error: DynamodbError| Work::Rejected(Rejection::Error(error));
+        let json = match Json::parse(body) {
             Ok(json @ Json::Object(_)) => json,
             _ => return rejected(DynamodbError::serialization("")),
         };
@@ -234,23 +307,37 @@ impl Cloud {
             return rejected(error.into());
         }
         let unknown = || DynamodbError::UnknownOperation { message: String::new() };
-        match wire.service {
-            Service::Dynamodb => match Operation::parse(name, &json) {
-                Some(Ok(operation)) => Work::Dynamodb(Box::new(operation)),
+        match service {
+            Service::DynamodbStreams => match StreamsOperation::parse(name, &json) {
+                Some(Ok(operation)) => Work::Streams(operation),
                 Some(Err(error)) => rejected(error),
                 None => rejected(unknown()),
             },
-            Service::DynamodbStreams => match StreamsOperation::parse(name, &json) {
-                Some(Ok(operation)) => Work::Streams(operation),
+            _ => match Operation::parse(name, &json) {
+                Some(Ok(operation)) => Work::Dynamodb(Box::new(operation)),
                 Some(Err(error)) => rejected(error),
                 None => rejected(unknown()),
             },
         }
     }
 
-    fn describe(&self, now: UnixNanos, wire: WireRequest, work: &Work) -> Call {
-        let target = wire::header(&wire.headers, "x-amz-target").unwrap_or_default();
-        let operation = target.split_once('.').map_or("", |(_, name)| name).to_owned();
+    fn describe(&mut self, now: UnixNanos, wire: WireRequest, operation: String, work: &Work) -> Call {
+        let mut call = self.describe_work(now, wire.caller, wire.service, operation, work);
+        call.attempt = wire::header(&wire.headers, "amz-sdk-request")
+            .and_then(|value| value.split(';').find_map(|part| part.trim().strip_prefix("attempt="))?.parse().ok());
+        call.invocation_id = wire::header(&wire.headers, "amz-sdk-invocation-id").map(str::to_owned);
+        call
+    }
+
+    fn describe_work(
+        &mut self,
+        now: UnixNanos,
+        caller: String,
+        service: Service,
+        operation: String,
+        work: &Work,
+    ) -> Call {
+        self.calls += 1;
         let (keys, is_write, is_transaction, is_eventual_read, client_token) = match work {
             Work::Dynamodb(operation) => (
                 self.dynamodb.logical_keys(operation),
@@ -260,23 +347,22 @@ impl Cloud {
                 operation.client_token().map(str::to_owned),
             ),
             Work::Streams(operation) => (operation.key().into_iter().collect(), false, false, false, None),
+            Work::Service { shape, .. } => (shape.keys.clone(), shape.is_write, false, false, None),
             _ => (Vec::new(), false, false, false, None),
         };
-        let attempt = wire::header(&wire.headers, "amz-sdk-request")
-            .and_then(|value| value.split(';').find_map(|part| part.trim().strip_prefix("attempt="))?.parse().ok());
         Call {
             sequence: self.calls,
             at: now,
-            service: wire.service,
+            caller,
+            service,
             operation,
             keys,
             is_write,
             is_transaction,
             is_eventual_read,
             client_token,
-            invocation_id: wire::header(&wire.headers, "amz-sdk-invocation-id").map(str::to_owned),
-            attempt,
-            caller: wire.caller,
+            invocation_id: None,
+            attempt: None,
         }
     }
 
@@ -349,35 +435,105 @@ impl Cloud {
     }
 
     fn take_effect(&mut self, now: UnixNanos, mut pending: Pending) {
-        let head = self.response_head(now, pending.call.sequence);
         let work = std::mem::replace(&mut pending.work, Work::Refused(RefuseBefore::Hang));
         let effect = match work {
             Work::Refused(RefuseBefore::Hang) => return self.finish_silently(now, pending, false),
             Work::Refused(RefuseBefore::Reset) => return self.finish_silently(now, pending, true),
             Work::Refused(RefuseBefore::ServiceUnavailableHtml) => {
-                Effect { response: head.service_unavailable_html(), error: None, applied: false }
+                Effect { result: Outcome::UnavailableHtml, applied: false }
             }
-            Work::Refused(refusal) => {
-                let arn = faults::resource(&pending.call, &self.dynamodb);
-                let error = faults::refusal(refusal, &pending.call, arn);
-                Effect { response: head.error(&error), error: Some(error), applied: false }
-            }
-            Work::Rejected(rejection) => {
-                let error = match &rejection {
-                    Rejection::Error(error) => Some(error.clone()),
-                    Rejection::Plain { .. } => None,
-                };
-                Effect { response: head.rejection(&rejection), error, applied: false }
-            }
-            work => {
-                let outcome = self.execute(now, &pending, work);
-                match outcome {
-                    Ok(body) => Effect { response: head.success(body), error: None, applied: pending.call.is_write },
-                    Err(error) => Effect { response: head.error(&error), error: Some(error), applied: false },
+            Work::Refused(refusal) => Effect { result: self.refusal(refusal, &pending.call), applied: false },
+            Work::Rejected(rejection) => Effect { result: Outcome::Rejected(rejection), applied: false },
+            Work::Misfit(error) => Effect { result: Outcome::Service(Err(error)), applied: false },
+            Work::Service { request, .. } => match self.execute_service(now, &pending, request) {
+                Execution::Answer(result) => {
+                    Effect { applied: pending.call.is_write && result.is_ok(), result: Outcome::Service(result) }
                 }
+                Execution::Wait => {
+                    self.waiting.insert(pending.call.sequence, pending);
+                    return;
+                }
+            },
+            work => {
+                let result = self.execute(now, &pending, work);
+                Effect { applied: pending.call.is_write && result.is_ok(), result: Outcome::Dynamodb(result) }
             }
         };
         self.finish(now, pending, effect);
+    }
+
+    /// The error that stands for a refusal, in the words of the service that was called.
+    fn refusal(&self, refusal: RefuseBefore, call: &Call) -> Outcome {
+        match self.services.get(&call.service) {
+            Some(service) => Outcome::Service(Err(service.refusal(refusal, call))),
+            None => {
+                let arn = faults::resource(call, &self.dynamodb);
+                Outcome::Dynamodb(Err(faults::refusal(refusal, call, arn)))
+            }
+        }
+    }
+
+    fn execute_service(&mut self, now: UnixNanos, pending: &Pending, request: serde_json::Value) -> Execution {
+        let call = &pending.call;
+        let execute = |service: &mut dyn SimulatedService, context: &mut crate::service::ServiceContext<'_>| {
+            service.execute(context, &call.operation, request)
+        };
+        self.with_service(now, call.service, Some((call, &pending.plan.quirks)), execute).unwrap_or_else(|| {
+            Execution::Answer(Err(ServiceError::client("ServiceUnavailable", "not simulated").with_status(503)))
+        })
+    }
+
+    /// Lets a service act, then does what it asked for. `None` if there is no such service.
+    fn with_service<T>(
+        &mut self,
+        now: UnixNanos,
+        service: Service,
+        call: Option<(&Call, &[Quirk])>,
+        act: impl FnOnce(&mut dyn SimulatedService, &mut crate::service::ServiceContext<'_>) -> T,
+    ) -> Option<T> {
+        let simulated = self.services.get_mut(&service)?;
+        let mut context = crate::service::ServiceContext {
+            now,
+            call_sequence: call.map_or(0, |(call, _)| call.sequence),
+            caller: call.map_or(service.name(), |(call, _)| &call.caller),
+            account_id: &self.config.account_id,
+            region: &self.config.region,
+            assumptions: &self.config.assumptions,
+            entropy: &mut self.entropy,
+            quirks: call.map_or(&[], |(_, quirks)| quirks),
+            journal: &mut self.journal,
+            errands: &mut self.errands,
+        };
+        let result = act(simulated.as_mut(), &mut context);
+        self.run_errands(now, service);
+        Some(result)
+    }
+
+    fn run_errands(&mut self, now: UnixNanos, from: Service) {
+        for errand in std::mem::take(&mut self.errands) {
+            match errand {
+                Errand::Wake { at, token } => self.schedule(at, Event::Wake { service: from, token }),
+                Errand::Request(request) => {
+                    self.schedule(now.plus(request.delay), Event::Request { from, request });
+                }
+                Errand::Complete { call_sequence, result } => {
+                    // A call that is not waiting was completed before: services answer each once.
+                    let Some(pending) = self.waiting.remove(&call_sequence) else { continue };
+                    let applied = pending.call.is_write && result.is_ok();
+                    self.finish(now, pending, Effect { result: Outcome::Service(result), applied });
+                }
+            }
+        }
+    }
+
+    fn call_internally(&mut self, now: UnixNanos, from: Service, asked: InternalRequest) {
+        let InternalRequest { token, to, operation, request, .. } = asked;
+        let work = match self.services.get(&to) {
+            Some(service) => Work::Service { shape: service.shape(&operation, &request), request },
+            None => self.decode_json(to, &operation, request.to_string().as_bytes()),
+        };
+        let call = self.describe_work(now, from.name().to_owned(), to, operation, &work);
+        self.admit(now, Requester::Service { from, token }, call, work);
     }
 
     fn execute(&mut self, now: UnixNanos, pending: &Pending, work: Work) -> Result<Vec<u8>, DynamodbError> {
@@ -388,7 +544,9 @@ impl Cloud {
             Work::Streams(operation) => {
                 crate::streams::api::execute(&operation, dynamodb.streams_mut(), context, &call.caller)
             }
-            Work::Rejected(_) | Work::Refused(_) => Err(DynamodbError::InternalServerError),
+            Work::Rejected(_) | Work::Refused(_) | Work::Service { .. } | Work::Misfit(_) => {
+                Err(DynamodbError::InternalServerError)
+            }
         })
     }
 
@@ -402,7 +560,9 @@ impl Cloud {
 
     fn finish_silently(&mut self, now: UnixNanos, pending: Pending, reset: bool) {
         if reset {
-            self.schedule_output(now, &pending, Output::Reset { request: pending.request });
+            self.schedule_reply(now, &pending, Reply::Reset);
+        } else {
+            self.schedule_reply(now, &pending, Reply::Never);
         }
         let outcome = CallOutcome {
             at: now,
@@ -417,44 +577,78 @@ impl Cloud {
     }
 
     fn finish(&mut self, now: UnixNanos, pending: Pending, effect: Effect) {
-        let Effect { response, error, applied } = effect;
-        let request = pending.request;
-        let cancellation_codes = error.as_ref().map(DynamodbError::cancellation_codes).unwrap_or_default();
-        let (response, error) = match pending.plan.answer {
-            AnswerFate::InternalServerError => {
-                let head = self.response_head(now, pending.call.sequence);
-                (head.error(&DynamodbError::InternalServerError), Some(DynamodbError::InternalServerError))
-            }
-            _ => (response, error),
+        let Effect { result, applied } = effect;
+        let cancellation_codes = result.cancellation_codes();
+        let result = match pending.plan.answer {
+            AnswerFate::InternalServerError => self.refusal(RefuseBefore::InternalServerError, &pending.call),
+            _ => result,
         };
         let outcome = CallOutcome {
             at: now,
-            status: response.status,
+            status: result.status(),
             cancellation_codes,
-            error: match &error {
-                Some(error) => Some(error.code().to_owned()),
-                None if response.status == 503 => Some("ServiceUnavailable".to_owned()),
-                None => None,
-            },
+            error: result.error_code(),
             applied,
             delivered: matches!(pending.plan.answer, AnswerFate::Deliver | AnswerFate::InternalServerError),
             modelled_service_ns: nanoseconds(pending.service_time),
         };
-        let output = match pending.plan.answer {
-            AnswerFate::Deliver | AnswerFate::InternalServerError => Some(Output::Reply { request, response }),
-            AnswerFate::Reset => Some(Output::Reset { request }),
-            AnswerFate::Hang => None,
-            AnswerFate::Truncate => Some(Output::Truncated { request, response }),
+        let reply = match pending.plan.answer {
+            AnswerFate::Deliver | AnswerFate::InternalServerError => self.reply(now, &pending, result),
+            AnswerFate::Truncate => match self.reply(now, &pending, result) {
+                Reply::Wire(response) => Reply::Truncated(response),
+                _ => Reply::Reset,
+            },
+            AnswerFate::Reset => Reply::Reset,
+            AnswerFate::Hang => Reply::Never,
         };
-        if let Some(output) = output {
-            self.schedule_output(now, &pending, output);
-        }
+        self.schedule_reply(now, &pending, reply);
         self.record(pending.call, outcome);
     }
 
-    fn schedule_output(&mut self, now: UnixNanos, pending: &Pending, output: Output) {
+    /// The result as its requester wants it: bytes on a wire, or a value.
+    fn reply(&mut self, now: UnixNanos, pending: &Pending, result: Outcome) -> Reply {
+        if let Requester::Service { .. } = pending.requester {
+            return Reply::Internal(result.into_internal_answer());
+        }
+        let head = self.response_head(now, pending.call.sequence);
+        Reply::Wire(match result {
+            Outcome::Dynamodb(Ok(body)) => head.success(body),
+            Outcome::Dynamodb(Err(error)) => head.error(&error),
+            Outcome::Rejected(rejection) => head.rejection(&rejection),
+            Outcome::UnavailableHtml => head.service_unavailable_html(),
+            Outcome::Service(result) => self.encode(&head, &pending.call, &result),
+        })
+    }
+
+    fn encode(&self, head: &ResponseHead, call: &Call, result: &Result<Answer, ServiceError>) -> WireResponse {
+        match self.services.get(&call.service) {
+            Some(service) => head.encoded(service.encode(&call.operation, result, &head.request_id())),
+            None => head.service_unavailable_html(),
+        }
+    }
+
+    fn schedule_reply(&mut self, now: UnixNanos, pending: &Pending, reply: Reply) {
         let rest = pending.service_time.saturating_sub(pending.service_time.mul_f64(SHARE_BEFORE_EFFECT));
-        self.schedule(now.plus(rest).plus(pending.plan.delay_after), Event::Output(output));
+        let at = now.plus(rest).plus(pending.plan.delay_after);
+        match pending.requester {
+            Requester::Wire(request) => {
+                let output = match reply {
+                    Reply::Wire(response) => Output::Reply { request, response },
+                    Reply::Truncated(response) => Output::Truncated { request, response },
+                    Reply::Reset => Output::Reset { request },
+                    Reply::Internal(_) | Reply::Never => return,
+                };
+                self.schedule(at, Event::Output(output));
+            }
+            Requester::Service { from, token } => {
+                let (at, answer) = match reply {
+                    Reply::Internal(answer) => (at, answer),
+                    Reply::Never => (at.plus(WAITED_FOR_AN_ANSWER), InternalAnswer::NoAnswer),
+                    Reply::Wire(_) | Reply::Truncated(_) | Reply::Reset => (at, InternalAnswer::NoAnswer),
+                };
+                self.schedule(at, Event::Answered { to: from, token, answer });
+            }
+        }
     }
 
     fn record(&mut self, call: Call, outcome: CallOutcome) {
@@ -480,6 +674,33 @@ impl Cloud {
             .unwrap_or_else(|| Err(DynamodbError::UnknownOperation { message: String::new() }))?;
         self.with_context(now, 0, &CallPlan::default(), |dynamodb, context| dynamodb.execute(context, operation))?;
         Ok(())
+    }
+
+    /// Calls a service without a network, a fault or a delay: for set-up. DynamoDB's tables have
+    /// [`Cloud::create_table_now`].
+    ///
+    /// # Errors
+    /// What the service would answer; a call that would have to wait is an error too.
+    pub fn call_now(
+        &mut self,
+        now: UnixNanos,
+        service: Service,
+        operation: &str,
+        request: serde_json::Value,
+    ) -> Result<serde_json::Value, ServiceError> {
+        let execute = |simulated: &mut dyn SimulatedService, context: &mut crate::service::ServiceContext<'_>| {
+            simulated.execute(context, operation, request)
+        };
+        match self.with_service(now, service, None, execute) {
+            Some(Execution::Answer(result)) => result.map(|answer| answer.body),
+            Some(Execution::Wait) => Err(ServiceError::client("WouldWait", "the call has to wait for something")),
+            None => Err(ServiceError::client("UnknownService", format!("{service} is not behind this interface"))),
+        }
+    }
+
+    /// What a service holds, as plain JSON; null for DynamoDB, whose tables [`Cloud::scan_now`] shows.
+    pub fn inspect(&self, service: Service) -> serde_json::Value {
+        self.services.get(&service).map_or(serde_json::Value::Null, |service| service.inspect())
     }
 
     pub fn take_journal(&mut self) -> Vec<crate::JournalEntry> {

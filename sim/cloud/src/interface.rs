@@ -33,16 +33,26 @@ impl UnixNanos {
 pub enum Service {
     Dynamodb,
     DynamodbStreams,
+    Kinesis,
+    Sns,
+    Sqs,
+    /// Event source mappings and the runtime API by which functions are invoked.
+    Lambda,
 }
 
 impl Service {
-    pub const ALL: [Service; 2] = [Service::Dynamodb, Service::DynamodbStreams];
+    pub const ALL: [Service; 6] =
+        [Service::Dynamodb, Service::DynamodbStreams, Service::Kinesis, Service::Sns, Service::Sqs, Service::Lambda];
 
     /// The name used in addresses, traces and host names.
     pub fn name(self) -> &'static str {
         match self {
             Service::Dynamodb => "dynamodb",
             Service::DynamodbStreams => "dynamodb-streams",
+            Service::Kinesis => "kinesis",
+            Service::Sns => "sns",
+            Service::Sqs => "sqs",
+            Service::Lambda => "lambda",
         }
     }
 }
@@ -101,7 +111,7 @@ pub struct Call {
     /// `PutItem`, `TransactWriteItems`, `GetRecords` …
     pub operation: String,
     /// Logical keys that the call touches, in request order, written `table/partition[/sort]`; for stream reads
-    /// `stream-table/shard`. Empty for calls about tables as a whole.
+    /// `stream-table/shard`; for other services see [`crate::service::CallShape::keys`]. Empty for calls about tables as a whole.
     pub keys: Vec<String>,
     pub is_write: bool,
     pub is_transaction: bool,
@@ -127,6 +137,41 @@ pub struct CallPlan {
     pub answer: AnswerFate,
     /// For eventual reads: answer with the state of this long ago (bounded by what the table still remembers).
     pub staleness: Option<Duration>,
+    /// What else happens to a call of a stream, topic, queue or function.
+    pub quirks: Vec<Quirk>,
+}
+
+/// What can happen to a call of a messaging service beyond being refused, delayed or losing its answer. A quirk that the
+/// operation cannot have does nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "quirk", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Quirk {
+    /// Of a batch's entries, those from `first` (counted from 0) on, `count` of them, fail one by one. With `applied` they
+    /// take effect nevertheless (the answer for them is wrong, as after an internal failure).
+    FailEntries { first: usize, count: usize, code: EntryFailureCode, applied: bool },
+    /// A read of a shard is told that its iterator has expired.
+    ExpireIterator,
+    /// A read or receive gives nothing although there is something; the position does not move.
+    EmptyPage,
+    /// Each message or record that this call sends, or delivers, is there twice: a received message stays visible too.
+    Duplicate,
+    /// A batch's messages are delivered in reverse order.
+    Reverse,
+    /// What is sent becomes visible to receivers (or is delivered to subscribers) this much later.
+    DelayDelivery { by_ms: u64 },
+    /// A delete is acknowledged and yet the message reappears after its visibility time-out.
+    DeleteDoesNotStick,
+    /// Records of the shard that is read, older than its newest, are gone as if retention had ended.
+    Trim,
+    /// A subscriber or a function cannot be reached for this delivery.
+    UnreachableTarget,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryFailureCode {
+    Throttled,
+    InternalFailure,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,4 +281,58 @@ pub enum JournalEntry {
         key: String,
         new_image: Option<serde_json::Value>,
     },
+    /// Something happened to a message of a stream, topic or queue, or to an invocation.
+    Message(MessageStep),
+}
+
+/// One step in the life of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageStep {
+    pub at: UnixNanos,
+    /// The call that did it; 0 for what the cloud did by itself.
+    pub call_sequence: u64,
+    pub service: Service,
+    /// `stream/shard`, topic, queue, `topic/subscriber`, or function.
+    pub place: String,
+    pub step: MessageStepKind,
+    /// Sequence number of a record; id of a message; request id of an invocation.
+    pub message_id: String,
+    /// Partition key or message group.
+    pub key: String,
+    /// As it was sent; base64 with the prefix `base64:` where it is not UTF-8. Empty on steps after the first.
+    pub body: String,
+    pub receive_count: u32,
+    /// What else is to be known: the queue it went to, the message it came from, why it was dropped.
+    pub note: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MessageStepKind {
+    /// Durable in its stream, topic or queue.
+    Accepted,
+    /// Handed to a receiver of a queue, which hides it for its visibility time-out.
+    Received,
+    Deleted,
+    /// Visible again: its visibility time-out passed, or was set to zero, or a delete did not stick.
+    Reappeared,
+    /// Left its queue for the dead-letter queue named in the note, where it is accepted anew.
+    DeadLettered,
+    /// Left its dead-letter queue by a message move task for the queue named in the note.
+    Moved,
+    /// Gone because its retention ended.
+    Expired,
+    Purged,
+    /// A topic's subscriber took it.
+    Delivered,
+    /// A topic gave up on a subscriber, and no dead-letter queue took the message.
+    Dropped,
+    /// A record is gone because its stream's retention ended.
+    Trimmed,
+    /// A function was invoked with it.
+    Invoked,
+    /// The invocation ended; the note says how.
+    Returned,
+    /// An event source mapping gave up on a batch; the note names the destination and the condition.
+    Discarded,
 }

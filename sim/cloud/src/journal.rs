@@ -4,7 +4,7 @@ use std::{cell::OnceCell, sync::Arc};
 
 use crate::{
     dynamodb::value::{Item, item_to_json},
-    interface::{Call, CallOutcome, JournalEntry, UnixNanos},
+    interface::{Call, CallOutcome, JournalEntry, MessageStep, UnixNanos},
 };
 
 /// A journal entry before its images became JSON.
@@ -28,12 +28,14 @@ pub enum RawEntry {
         key: String,
         new_image: Option<Arc<Item>>,
     },
+    Message(Box<MessageStep>),
 }
 
 impl RawEntry {
     fn to_entry(&self) -> JournalEntry {
         let json = |image: &Option<Arc<Item>>| image.as_deref().map(item_to_json);
         match self {
+            RawEntry::Message(step) => JournalEntry::Message((**step).clone()),
             RawEntry::Call(pair) => JournalEntry::Call { call: pair.0.clone(), outcome: pair.1.clone() },
             RawEntry::Write { call_sequence, at, table, key, old_image, new_image } => JournalEntry::Write {
                 call_sequence: *call_sequence,

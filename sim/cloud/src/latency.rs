@@ -29,6 +29,7 @@ pub struct LatencyModel {
 
 const TAIL_NOTE: &str = "rare tail: modelled";
 const DEBRIE: &str = "Alex DeBrie, client in Lambda, n about 400";
+const NO_SOURCE: &str = "modelled: no public percentiles found";
 const GUESS: &str = "assumed from \"single-digit milliseconds\"";
 
 /// name, p50, p90, p99, source. Batch sizes stand in the name: between two sizes the percentiles are interpolated.
@@ -46,6 +47,13 @@ const CLASSES: &[(&str, f64, f64, f64, &str)] = &[
     ("scan", 10.0, 20.0, 60.0, GUESS),
     ("stream-read", 5.0, 10.0, 30.0, GUESS),
     ("control", 15.0, 30.0, 100.0, GUESS),
+    ("kinesis-put", 10.0, 20.0, 60.0, NO_SOURCE),
+    ("kinesis-read", 8.0, 15.0, 40.0, NO_SOURCE),
+    ("sqs-send", 8.0, 20.0, 60.0, NO_SOURCE),
+    ("sqs-receive", 8.0, 20.0, 60.0, NO_SOURCE),
+    ("sqs-delete", 6.0, 15.0, 50.0, NO_SOURCE),
+    ("sns-publish", 12.0, 25.0, 70.0, NO_SOURCE),
+    ("lambda-poll", 2.0, 4.0, 10.0, NO_SOURCE),
 ];
 
 impl Default for LatencyModel {

@@ -9,8 +9,11 @@ mod dynamodb;
 mod entropy;
 mod faults;
 mod interface;
+mod internal;
 mod journal;
 mod latency;
+pub mod service;
+mod services;
 mod streams;
 pub mod wire;
 

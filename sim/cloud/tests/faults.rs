@@ -217,6 +217,7 @@ fn calls_are_described_to_the_hook_and_the_journal() {
             JournalEntry::Write { .. } => "write",
             JournalEntry::Call { .. } => "call",
             JournalEntry::StreamRecord { .. } => "record",
+            JournalEntry::Message(_) => "message",
         })
         .collect();
     assert_eq!(shape, ["write", "write", "call", "record", "record"]);

@@ -19,7 +19,11 @@ use nexus_world::{World, wiring};
 use serde::Serialize;
 
 use super::{Context, in_process};
-use crate::{Trial, TrialRequest, play::EPOCH_UNIX_NS, run_batch};
+use crate::{
+    Trial, TrialRequest,
+    play::{ENDPOINTS, EPOCH_UNIX_NS},
+    run_batch,
+};
 
 const HANDLER_CALLS: u64 = 300_000;
 const TCP_CALLS: u64 = 30_000;
@@ -203,7 +207,7 @@ fn sdk_calls_per_s(path: Path) -> Result<f64, Report> {
     nexus_engine::prepare_thread(1);
     let at_most = Duration::from_secs(3_600);
     let mut world = World::builder(engine_config(at_most));
-    let cloud = world.aws(config_without_latency(), Box::new(NoFaults));
+    let cloud = world.aws(config_without_latency(), Box::new(NoFaults), &ENDPOINTS);
     for table in wiring::table_definitions() {
         cloud
             .with(|cloud| cloud.create_table_now(UnixNanos(EPOCH_UNIX_NS), &table))
@@ -252,7 +256,7 @@ fn sdk_calls_per_s(path: Path) -> Result<f64, Report> {
 #[allow(clippy::disallowed_methods)] // A measurement of real time.
 fn idle_ms_per_simulated_s() -> Result<f64, Report> {
     let mut world = World::builder(engine_config(IDLE_SIMULATED));
-    world.aws(config_without_latency(), Box::new(NoFaults));
+    world.aws(config_without_latency(), Box::new(NoFaults), &ENDPOINTS);
     for host in ["orders-1", "orders-2", "customers"] {
         let idle: Program = Arc::new(|_, _| {
             Box::pin(async {

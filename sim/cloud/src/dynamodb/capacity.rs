@@ -109,6 +109,8 @@ pub struct Capacity {
     table: BTreeMap<Direction, Bucket>,
     /// The busiest second of an on-demand table so far, and the second being counted, by direction, in half units.
     peaks: BTreeMap<Direction, Peak>,
+    /// Buckets are looked through for ones to forget when there are more than this.
+    forget_above: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -199,9 +201,11 @@ impl Capacity {
     }
 
     fn forget_full(&mut self, now: UnixNanos) {
-        if self.partitions.len() > MAX_PARTITION_BUCKETS {
+        if self.partitions.len() > self.forget_above {
             // A second is enough to refill a bucket that is not in debt.
             self.partitions.retain(|_, bucket| bucket.tokens <= 0 || now.0.saturating_sub(bucket.at.0) < 1_000_000_000);
+            // Where all of them are in use, looking again at each call would cost more than the calls.
+            self.forget_above = MAX_PARTITION_BUCKETS.max(2 * self.partitions.len());
         }
     }
 }

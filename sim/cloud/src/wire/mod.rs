@@ -11,6 +11,7 @@ use crate::{
     dynamodb::errors::DynamodbError,
     entropy::mix,
     interface::{Service, UnixNanos, WireRequest, WireResponse},
+    service::Encoded,
 };
 
 pub use members::check_members;
@@ -22,12 +23,29 @@ const MAX_BODY_BYTES: usize = 16 * 1024 * 1024 + 64 * 1024;
 const TARGETS: [(&str, Service); 2] =
     [("DynamoDB_20120810", Service::Dynamodb), ("DynamoDBStreams_20120810", Service::DynamodbStreams)];
 
-/// The service that a request on a shared socket is for, by its target; a request without one belongs to DynamoDB,
-/// which answers it as it answers any stranger.
-pub fn route(_method: &str, _path: &str, headers: &[(String, String)]) -> Option<Service> {
-    let Some(target) = header(headers, "x-amz-target") else { return Some(Service::Dynamodb) };
+/// Targets of the services whose codecs are their own.
+const OTHER_TARGETS: [(&str, Service); 2] = [("Kinesis_20131202", Service::Kinesis), ("AmazonSQS", Service::Sqs)];
+
+/// Whether a request lacks the signature that its service asks for. A function's runtime API asks for none.
+pub fn needs_signature(request: &WireRequest) -> bool {
+    let is_runtime_api = request.service == Service::Lambda && request.path.starts_with("/2018-06-01/runtime/");
+    !is_runtime_api && header(&request.headers, "authorization").is_none()
+}
+
+/// The service that a request on a shared socket is for: by its target, its path (Lambda) or its form (SNS). Any other
+/// request belongs to DynamoDB, which answers it as it answers any stranger.
+pub fn route(_method: &str, path: &str, headers: &[(String, String)]) -> Option<Service> {
+    let Some(target) = header(headers, "x-amz-target") else {
+        let is_form = header(headers, "content-type").is_some_and(|kind| kind.contains("x-www-form-urlencoded"));
+        let is_lambda = ["/2015-03-31/", "/2018-06-01/runtime/"].iter().any(|prefix| path.starts_with(prefix));
+        return Some(match (is_lambda, is_form) {
+            (true, _) => Service::Lambda,
+            (false, true) => Service::Sns,
+            (false, false) => Service::Dynamodb,
+        });
+    };
     let (prefix, _) = target.split_once('.')?;
-    TARGETS.iter().find(|(name, _)| *name == prefix).map(|(_, service)| *service)
+    TARGETS.iter().chain(&OTHER_TARGETS).find(|(name, _)| *name == prefix).map(|(_, service)| *service)
 }
 
 pub fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
@@ -105,6 +123,22 @@ impl ResponseHead {
     pub fn service_unavailable_html(&self) -> WireResponse {
         let body = "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>\n";
         self.plain(503, "text/html", body.to_owned())
+    }
+
+    /// The answer of a service with a codec of its own.
+    pub fn encoded(&self, encoded: Encoded) -> WireResponse {
+        let mut headers = vec![
+            ("date".to_owned(), self.date.to_string()),
+            ("content-type".to_owned(), encoded.content_type.to_owned()),
+            ("x-amzn-requestid".to_owned(), self.request_id()),
+        ];
+        headers.extend(encoded.headers);
+        WireResponse { status: encoded.status, headers, body: Bytes::from(encoded.body) }
+    }
+
+    /// Fresh for each call.
+    pub fn request_id(&self) -> String {
+        request_id(self.seed, self.call_sequence)
     }
 
     fn plain(&self, status: u16, content_type: &str, body: String) -> WireResponse {
@@ -255,7 +289,12 @@ mod tests {
         let headers = |target: &str| vec![("x-amz-target".to_owned(), target.to_owned())];
         assert_eq!(route("POST", "/", &headers("DynamoDB_20120810.PutItem")), Some(Service::Dynamodb));
         assert_eq!(route("POST", "/", &headers("DynamoDBStreams_20120810.GetRecords")), Some(Service::DynamodbStreams));
-        assert_eq!(route("POST", "/", &headers("Kinesis_20131202.PutRecord")), None);
+        assert_eq!(route("POST", "/", &headers("Kinesis_20131202.PutRecord")), Some(Service::Kinesis));
+        assert_eq!(route("POST", "/", &headers("AmazonSQS.SendMessage")), Some(Service::Sqs));
+        assert_eq!(route("POST", "/", &headers("AWSGlue.GetSchema")), None);
+        let form = [("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())];
+        assert_eq!(route("POST", "/", &form), Some(Service::Sns));
+        assert_eq!(route("GET", "/2018-06-01/runtime/invocation/next", &[]), Some(Service::Lambda));
         assert_eq!(route("GET", "/", &[]), Some(Service::Dynamodb));
     }
 }
