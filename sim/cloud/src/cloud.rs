@@ -676,8 +676,7 @@ impl Cloud {
         Ok(())
     }
 
-    /// Calls a service without a network, a fault or a delay: for set-up. DynamoDB's tables have
-    /// [`Cloud::create_table_now`].
+    /// Calls a service without a network, a fault or a delay: for set-up, and for what operators do.
     ///
     /// # Errors
     /// What the service would answer; a call that would have to wait is an error too.
@@ -688,6 +687,9 @@ impl Cloud {
         operation: &str,
         request: serde_json::Value,
     ) -> Result<serde_json::Value, ServiceError> {
+        if service == Service::Dynamodb {
+            return self.dynamodb_now(now, operation, &request);
+        }
         let execute = |simulated: &mut dyn SimulatedService, context: &mut crate::service::ServiceContext<'_>| {
             simulated.execute(context, operation, request)
         };
@@ -695,6 +697,27 @@ impl Cloud {
             Some(Execution::Answer(result)) => result.map(|answer| answer.body),
             Some(Execution::Wait) => Err(ServiceError::client("WouldWait", "the call has to wait for something")),
             None => Err(ServiceError::client("UnknownService", format!("{service} is not behind this interface"))),
+        }
+    }
+
+    fn dynamodb_now(
+        &mut self,
+        now: UnixNanos,
+        operation: &str,
+        request: &serde_json::Value,
+    ) -> Result<serde_json::Value, ServiceError> {
+        let result = match self.decode_json(Service::Dynamodb, operation, request.to_string().as_bytes()) {
+            Work::Dynamodb(operation) => self
+                .with_context(now, 0, &CallPlan::default(), |dynamodb, context| dynamodb.execute(context, *operation)),
+            Work::Rejected(Rejection::Error(error)) => Err(error),
+            _ => Err(DynamodbError::InternalServerError),
+        };
+        match Outcome::Dynamodb(result).into_internal_answer() {
+            InternalAnswer::Success(body) => Ok(body),
+            InternalAnswer::Error { status, code, message } => {
+                Err(ServiceError::client(code, message).with_status(status))
+            }
+            InternalAnswer::NoAnswer => Err(ServiceError::client("InternalServerError", "no answer").with_status(500)),
         }
     }
 
