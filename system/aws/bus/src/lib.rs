@@ -1,0 +1,2 @@
+//! The bus on AWS.
+#![forbid(unsafe_code)]
