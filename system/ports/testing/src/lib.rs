@@ -5,9 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod event_storage;
+mod memory_feed;
+mod memory_leases;
 mod network;
 mod platform;
 
 pub use event_storage::{MemoryEventStorage, ReadFate, WriteFate};
+pub use memory_feed::{FeedCall, FeedFate, MemoryFeed};
+pub use memory_leases::{LeaseWrite, MemoryLeaseStore};
 pub use network::MemoryNetwork;
 pub use platform::{EPOCH_UNIX_MS, TestPlatform};
