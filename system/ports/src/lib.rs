@@ -17,6 +17,7 @@ mod metrics;
 mod outcome;
 mod platform;
 mod read_model;
+mod stream_catalogue;
 
 pub use bus::*;
 pub use canonical_json::canonical_json;
@@ -29,3 +30,4 @@ pub use metrics::*;
 pub use outcome::*;
 pub use platform::*;
 pub use read_model::*;
+pub use stream_catalogue::*;

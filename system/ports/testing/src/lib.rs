@@ -5,9 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod event_storage;
+mod memory_bus;
+mod memory_parking;
 mod network;
 mod platform;
 
 pub use event_storage::{MemoryEventStorage, ReadFate, WriteFate};
+pub use memory_bus::{CallFate, EntryFate, MemoryStream, MemoryTopic};
+pub use memory_parking::MemoryParkingLot;
 pub use network::MemoryNetwork;
 pub use platform::{EPOCH_UNIX_MS, TestPlatform};
