@@ -2,8 +2,7 @@
 
 use futures_util::{StreamExt, stream};
 use nexus_ports::{
-    CataloguePage, ParkReason, ParkedAggregate, ReadFailure, ReplayFailure, StreamCatalogue, StreamName, Version,
-    WriteFailure,
+    ParkReason, ParkedAggregate, ReadFailure, ReplayFailure, StreamCatalogue, StreamName, Version, WriteFailure,
 };
 
 use crate::{ROUTER_CONSUMER, Router, router::Shared, router::lost};
@@ -53,7 +52,7 @@ impl Router {
         let mut after = resume_after;
         loop {
             let page = self.shared.page_of(catalogue, after.as_deref()).await;
-            let CataloguePage { streams, next } = page.map_err(|failure| RepairInterrupted {
+            let (streams, next) = page.map_err(|failure| RepairInterrupted {
                 resume_after: after.clone(),
                 detail: failure.to_string(),
                 done,
@@ -80,11 +79,11 @@ impl Shared {
         &self,
         catalogue: &dyn StreamCatalogue,
         after: Option<&str>,
-    ) -> Result<CataloguePage, ReadFailure> {
+    ) -> Result<(Vec<StreamName>, Option<String>), ReadFailure> {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match self.in_time(catalogue.page(after)).await.unwrap_or_else(lost) {
+            match self.in_time(catalogue.page(after.map(str::to_owned))).await.unwrap_or_else(lost) {
                 Err(_) if attempts < self.settings.attempts_max => {
                     self.pause(attempts, "router-catalogue-backoff", after.unwrap_or_default()).await;
                 }
