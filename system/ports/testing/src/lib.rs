@@ -5,9 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod event_storage;
+mod memory_queue;
+mod memory_views;
 mod network;
 mod platform;
 
 pub use event_storage::{MemoryEventStorage, ReadFate, WriteFate};
+pub use memory_queue::{CallFate, MemoryQueue, QueueStep};
+pub use memory_views::{MemoryOutbox, MemoryReadModel};
 pub use network::MemoryNetwork;
 pub use platform::{EPOCH_UNIX_MS, TestPlatform};
