@@ -65,7 +65,8 @@ impl LaneWorker<'_> {
         }
         if let Some(request) = self.lane.to_park.take() {
             // The attempts were used up in an earlier call: only the parking is still owed.
-            return self.park(request, true).await;
+            let is_outage = request.reason == ParkReason::AttemptsExhausted;
+            return self.park(request, is_outage).await;
         }
         if let Ok(stream) = self.key.parse::<StreamName>()
             && let Some(stop) = self.project(&stream).await
@@ -163,7 +164,7 @@ impl LaneWorker<'_> {
         ParkRequest {
             key: self.key.clone(),
             first_version: Some(stop.version),
-            last_version: self.lane.last_version().max(Some(stop.version)),
+            last_version: Some(stop.version),
             body: stop.body.clone().or_else(in_lane).unwrap_or_default(),
             reason: stop.reason,
             detail: stop.detail,
@@ -184,7 +185,12 @@ impl LaneWorker<'_> {
         })
     }
 
-    async fn park(&mut self, request: ParkRequest, is_outage: bool) -> LaneEnd {
+    /// Parks everything that waits, also what came since the request was made.
+    async fn park(&mut self, mut request: ParkRequest, is_outage: bool) -> LaneEnd {
+        request.last_version = request.last_version.max(self.lane.last_version());
+        if let Some(note) = self.lane.poison_note().filter(|note| !request.detail.contains(note)) {
+            request.detail = format!("{}; then {note}", request.detail);
+        }
         match self.tools.parker.park(&request).await {
             Ok(()) => {
                 self.tools.count_parked(request.reason);
