@@ -43,10 +43,11 @@ pub(crate) fn draft(message: &QueueMessage, event: Option<&EventRecord>, now_ms:
     if attributes.len() > ATTRIBUTES_MAX {
         return None;
     }
-    if value_of(&attributes, EVENT_ID_ATTRIBUTE).is_none() && attributes.len() < ATTRIBUTES_MAX {
-        if let Some(event) = event {
-            set(&mut attributes, EVENT_ID_ATTRIBUTE, event.event_id.clone());
-        }
+    if let Some(event) = event
+        && value_of(&attributes, EVENT_ID_ATTRIBUTE).is_none()
+        && attributes.len() < ATTRIBUTES_MAX
+    {
+        set(&mut attributes, EVENT_ID_ATTRIBUTE, event.event_id.clone());
     }
     Some(QueueDraft { body: message.body.clone(), attributes })
 }

@@ -16,6 +16,7 @@ mod lease;
 mod metrics;
 mod outcome;
 mod platform;
+mod queue_handler;
 mod read_model;
 
 pub use bus::*;
@@ -28,4 +29,5 @@ pub use lease::*;
 pub use metrics::*;
 pub use outcome::*;
 pub use platform::*;
+pub use queue_handler::*;
 pub use read_model::*;
