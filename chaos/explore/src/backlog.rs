@@ -1,5 +1,5 @@
 //! What committed events still owe: read from the cloud's journal as it grows, so that a trial knows when everything has
-//! arrived, and how long that took after the faults were over.
+//! arrived.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,12 +73,13 @@ pub fn view_position(image: &Value) -> Option<(String, u64)> {
     Some((stream, image.get("version")?.get("N")?.as_str()?.parse().ok()?))
 }
 
-/// The debts so far.
+/// The debts so far. Without a bus an event is only owed to its table's stream.
 #[derive(Debug, Default)]
 pub struct Backlog {
     entries_seen: usize,
-    /// Without a bus nothing is owed.
     has_bus: bool,
+    /// Keys of events that the table's stream has not shown yet.
+    unstreamed: BTreeSet<String>,
     unrouted: BTreeSet<String>,
     unnotified: BTreeSet<String>,
     /// By stream: the last version that a view must reach.
@@ -88,8 +89,6 @@ pub struct Backlog {
     /// Consumer and key of each parked entry, and whether time can help it.
     parked: BTreeMap<String, bool>,
     last_step: UnixNanos,
-    /// When the last debt was paid; zero while there is one.
-    cleared_at: Option<UnixNanos>,
 }
 
 impl Backlog {
@@ -112,19 +111,14 @@ impl Backlog {
 
     /// Everything arrived everywhere, but for what no time can help.
     pub fn is_clear(&self) -> bool {
-        self.unrouted.is_empty()
+        self.unstreamed.is_empty()
+            && self.unrouted.is_empty()
             && self.unnotified.is_empty()
             && self.behind.is_empty()
             && !self.parked.values().any(|may_pass| *may_pass)
     }
 
-    /// When the backlog last became empty; `None` if it is not empty, or never held anything.
-    pub fn cleared_at(&self) -> Option<UnixNanos> {
-        self.cleared_at
-    }
-
     fn take(&mut self, entry: &JournalEntry) {
-        let was_clear = self.is_clear();
         let at = match entry {
             // Calls without effect are polls and reads; those with one show as writes or messages.
             JournalEntry::Call { call, .. } => {
@@ -138,7 +132,10 @@ impl Backlog {
                 self.written(table, key, new_image.as_ref());
                 *at
             }
-            JournalEntry::StreamRecord { at, .. } => *at,
+            JournalEntry::StreamRecord { at, key, .. } => {
+                self.unstreamed.remove(key);
+                *at
+            }
             JournalEntry::Message(step) => {
                 if step.service == Service::Kinesis
                     && step.step == MessageStepKind::Accepted
@@ -150,14 +147,12 @@ impl Backlog {
             }
         };
         self.last_step = self.last_step.max(at);
-        match (was_clear, self.is_clear()) {
-            (false, true) => self.cleared_at = Some(at),
-            (true, false) => self.cleared_at = None,
-            _ => {}
-        }
     }
 
     fn written(&mut self, table: &str, key: &str, image: Option<&Value>) {
+        if table == EVENTS_TABLE {
+            self.unstreamed.insert(key.to_owned());
+        }
         if !self.has_bus {
             return;
         }
@@ -243,6 +238,18 @@ mod tests {
         write(at, "nexus-events", &format!("{stream}/{version}"), Some(image))
     }
 
+    fn streamed(at: u64, key: &str) -> JournalEntry {
+        JournalEntry::StreamRecord {
+            at: UnixNanos(at),
+            table: "nexus-events".into(),
+            shard: "s".into(),
+            sequence_number: "1".into(),
+            event_name: "INSERT".into(),
+            key: format!("nexus-events/{key}"),
+            new_image: None,
+        }
+    }
+
     fn accepted(at: u64, event_id: &str) -> JournalEntry {
         JournalEntry::Message(MessageStep {
             at: UnixNanos(at),
@@ -268,9 +275,11 @@ mod tests {
         let mut backlog = Backlog::new(true);
         let steps = [
             (event(10, "order-1", 1, "OrderPlaced"), false),
+            (streamed(15, "order-1/1"), false),
             (accepted(20, "id-order-1-1"), false),
             (view(30, "order-1", 1), true),
             (event(40, "cart-1", 1, "ItemAddedToCart"), false),
+            (streamed(45, "cart-1/1"), false),
             (write(50, "nexus-outbox", "id-cart-1-1", Some(json!({}))), true),
             (write(60, "nexus-parked", "projection/order-1", Some(json!({}))), false),
             (write(70, "nexus-parked", "projection/order-1", None), true),
@@ -282,7 +291,6 @@ mod tests {
             backlog.follow(&journal);
             assert_eq!(backlog.is_clear(), is_clear, "after {:?}", journal.last());
         }
-        assert_eq!(backlog.cleared_at(), Some(UnixNanos(70)));
         assert_eq!(backlog.last_step(), UnixNanos(80));
     }
 

@@ -29,6 +29,8 @@ pub struct PlanDirector<S> {
     active: Vec<(u32, EnvironmentFault)>,
     /// Sum of the leaps so far, by host, in milliseconds.
     leaps_ms: BTreeMap<String, i64>,
+    /// What operators want to do and could not yet: there may be no dead letters to move, or a shard is being split already.
+    waiting_acts: Vec<(u32, OperatorAct)>,
     /// When crashed hosts come back, by host.
     down_until_ms: BTreeMap<String, u64>,
     ledger: FaultLedger,
@@ -73,6 +75,7 @@ impl<S: Surroundings> PlanDirector<S> {
             next_step: 0,
             active: Vec::new(),
             leaps_ms: BTreeMap::new(),
+            waiting_acts: Vec::new(),
             down_until_ms: BTreeMap::new(),
             ledger,
             normal_link,
@@ -132,7 +135,10 @@ impl<S: Surroundings> PlanDirector<S> {
         self.note(control, format!("fault {id} begins: {} {fault}", fault.kind()));
         let fired = match &fault {
             EnvironmentFault::Crash { host, at_ms, down_ms } => self.crash(host, at_ms + down_ms, control),
-            EnvironmentFault::Operator { act, .. } => self.surroundings.operate(control.elapsed(), act),
+            EnvironmentFault::Operator { act, .. } => {
+                self.waiting_acts.push((id, act.clone()));
+                return;
+            }
             EnvironmentFault::OldRelease { .. } => {
                 self.active.push((id, fault.clone()));
                 self.deploy(&fault, now_ms, control);
@@ -233,6 +239,18 @@ impl<S: Surroundings> PlanDirector<S> {
         }
     }
 
+    fn try_waiting_acts(&mut self, now_ms: u64, control: &dyn Control) {
+        let elapsed = control.elapsed();
+        for (id, act) in std::mem::take(&mut self.waiting_acts) {
+            if self.surroundings.operate(elapsed, &act) {
+                self.note(control, format!("fault {id} acts: {act}"));
+                self.ledger.record(Firing { fault_id: id, at_ms: now_ms, call_sequence: None });
+            } else {
+                self.waiting_acts.push((id, act));
+            }
+        }
+    }
+
     fn note(&mut self, control: &dyn Control, text: String) {
         self.surroundings.note(control.elapsed(), text);
     }
@@ -242,7 +260,8 @@ impl<S: Surroundings> PlanDirector<S> {
         let restart = self.down_until_ms.values().min().copied();
         let settled =
             Some(if now_ms < self.arrivals_end_ms { self.arrivals_end_ms } else { now_ms + SETTLED_CHECK_MS });
-        [step, restart, settled, Some(self.end_ms)].into_iter().flatten().min().unwrap_or(self.end_ms).max(now_ms + 1)
+        let act = (!self.waiting_acts.is_empty()).then_some(now_ms + SETTLED_CHECK_MS);
+        [step, restart, act, settled, Some(self.end_ms)].into_iter().flatten().min().unwrap_or(self.end_ms).max(now_ms + 1)
     }
 }
 
@@ -257,6 +276,7 @@ impl<S: Surroundings> Director for PlanDirector<S> {
         self.restart_due_hosts(now_ms, control);
         self.crash_requested_hosts(now_ms, control);
         self.take_due_steps(now_ms, control);
+        self.try_waiting_acts(now_ms, control);
         let nothing_planned = self.next_step == self.schedule.len() && self.down_until_ms.is_empty();
         let over = now_ms >= self.arrivals_end_ms && nothing_planned && self.surroundings.is_settled(elapsed);
         if over || now_ms >= self.end_ms {

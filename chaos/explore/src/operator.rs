@@ -130,3 +130,12 @@ fn changed(result: Result<Value, ServiceError>) -> Result<bool, ServiceError> {
         Err(error) => Err(error),
     }
 }
+
+/// No message waits, hides or is on its way in any queue.
+pub fn queues_are_empty(cloud: &Cloud) -> bool {
+    let held = cloud.inspect(Service::Sqs);
+    let Some(queues) = held["queues"].as_object() else { return true };
+    queues.values().all(|queue| {
+        ["visible", "in_flight", "delayed"].iter().all(|state| queue[*state].as_u64().unwrap_or(0) == 0)
+    })
+}

@@ -24,6 +24,8 @@ pub struct Assumptions {
     pub stream_lag_p50_ms: f64,
     /// … and the 99th percentile.
     pub stream_lag_p99_ms: f64,
+    /// … and the longest.
+    pub stream_lag_max_ms: f64,
     /// A request member that the operation does not know is refused with SerializationException (the real service is
     /// reported to skip it; refusing finds misspelt members).
     pub unknown_members_refused: bool,
@@ -47,6 +49,7 @@ impl Default for Assumptions {
             index_lag_p99_ms: 500.0,
             stream_lag_p50_ms: 50.0,
             stream_lag_p99_ms: 350.0,
+            stream_lag_max_ms: 5_000.0,
             unknown_members_refused: true,
             stream_readers_limited: true,
             token_window_seconds: 600,
@@ -68,6 +71,7 @@ impl Assumptions {
             format!("index_lag_p99_ms={}", self.index_lag_p99_ms),
             format!("stream_lag_p50_ms={}", self.stream_lag_p50_ms),
             format!("stream_lag_p99_ms={}", self.stream_lag_p99_ms),
+            format!("stream_lag_max_ms={}", self.stream_lag_max_ms),
             format!("unknown_members_refused={}", self.unknown_members_refused),
             format!("stream_readers_limited={}", self.stream_readers_limited),
             format!("token_window_seconds={}", self.token_window_seconds),
