@@ -21,12 +21,16 @@
 #![forbid(unsafe_code)]
 
 mod fold;
+mod http_face;
 mod lane;
 mod lane_worker;
 mod ledger;
 mod parking;
+mod problem;
 mod projection;
 mod record;
+mod server;
+mod server_timer;
 mod settings;
 mod shard;
 mod view_cache;
@@ -36,5 +40,7 @@ pub use fold::{
     Cancellation, ConfirmedPayment, FoldError, OrderView, OrderViewStatus, PaymentView, PaymentViewStatus, Shipment,
     View, fold,
 };
+pub use http_face::router;
 pub use projection::Projection;
+pub use server::{serve, serve_on, serve_until};
 pub use settings::{DashboardSettings, ProjectionSettings};

@@ -109,9 +109,7 @@ impl Parker {
         };
         match self.platform.timeout(self.settings.call_timeout, write).await {
             Ok(written) => written,
-            Err(timed_out) => {
-                Err(WriteFailure::Unknown(nexus_ports::UnknownOutcome { reason: timed_out.to_string() }))
-            }
+            Err(timed_out) => Err(WriteFailure::Unknown(nexus_ports::UnknownOutcome { reason: timed_out.to_string() })),
         }
     }
 
@@ -273,7 +271,11 @@ mod tests {
         let higher = raised(&entry, Some(Version(8)), Some("number 9: garbage")).unwrap();
         assert_eq!((higher.last_version, higher.counter), (Some(Version(8)), 5));
         assert_eq!(higher.detail, "before; then number 9: garbage");
-        assert_eq!(raised(&higher, Some(Version(8)), Some("number 9: garbage")), None, "our own, when an answer was lost");
+        assert_eq!(
+            raised(&higher, Some(Version(8)), Some("number 9: garbage")),
+            None,
+            "our own, when an answer was lost"
+        );
         let mut full = higher;
         for number in 1_000..2_000 {
             let Some(next) = raised(&full, None, Some(&format!("number {number}: garbage"))) else { break };

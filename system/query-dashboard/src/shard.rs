@@ -40,7 +40,14 @@ pub(crate) struct ProjectionShard {
 
 impl ProjectionShard {
     pub(crate) fn new(tools: Arc<Tools>) -> Self {
-        Self { tools, ledger: Ledger::default(), lanes: BTreeMap::new(), parked: None, setbacks: 0, last_probe: String::new() }
+        Self {
+            tools,
+            ledger: Ledger::default(),
+            lanes: BTreeMap::new(),
+            parked: None,
+            setbacks: 0,
+            last_probe: String::new(),
+        }
     }
 
     fn take_in(&mut self, records: Vec<FeedRecord>) {

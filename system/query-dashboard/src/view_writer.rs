@@ -29,7 +29,9 @@ pub(crate) enum Advance {
     /// The view durably contains this version.
     Reached(Version),
     /// The view stands at `reached`, and the events that were given begin after the next one.
-    Gap { reached: Version },
+    Gap {
+        reached: Version,
+    },
     Stopped(Stop),
 }
 
@@ -170,10 +172,10 @@ impl ViewWriter {
         loop {
             match self.read(stream).await {
                 Ok(view) => return Ok(view.as_ref().map_or(Version::START, View::version)),
-                Err(setback) => self.try_again(&mut tries, setback, Version::START, &[]).await.map_err(|stop| Stop {
-                    version: stop.reached.next(),
-                    ..stop
-                })?,
+                Err(setback) => self
+                    .try_again(&mut tries, setback, Version::START, &[])
+                    .await
+                    .map_err(|stop| Stop { version: stop.reached.next(), ..stop })?,
             }
         }
     }
@@ -200,9 +202,7 @@ impl ViewWriter {
         };
         match self.platform.timeout(self.settings.call_timeout, self.read_model.write(expected, &stored)).await {
             Ok(written) => written,
-            Err(timed_out) => {
-                Err(WriteFailure::Unknown(nexus_ports::UnknownOutcome { reason: timed_out.to_string() }))
-            }
+            Err(timed_out) => Err(WriteFailure::Unknown(nexus_ports::UnknownOutcome { reason: timed_out.to_string() })),
         }
     }
 

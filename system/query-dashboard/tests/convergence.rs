@@ -7,8 +7,8 @@ mod support;
 use std::{collections::BTreeMap, time::Duration};
 
 use nexus_ports::{
-    AggregateReplayer, EventRecord, FeedRecord, Handled, ParkReason, ParkingLot, ReplayFailure,
-    ShardHandler, StreamName, Version,
+    AggregateReplayer, EventRecord, FeedRecord, Handled, ParkReason, ParkingLot, ReplayFailure, ShardHandler,
+    StreamName, Version,
 };
 use nexus_ports_testing::{ReadFate, WriteFate};
 use proptest::prelude::*;

@@ -57,7 +57,8 @@ impl<W> Default for Late<W> {
 impl<W> Late<W> {
     /// Takes out what was to come this many calls from now or earlier.
     fn due(&mut self, calls: u32) -> Vec<W> {
-        let (due, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0).into_iter().partition(|(left, _)| *left <= calls);
+        let (due, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.0).into_iter().partition(|(left, _)| *left <= calls);
         self.0 = waiting.into_iter().map(|(left, write)| (left - calls, write)).collect();
         due.into_iter().map(|(_, write)| write).collect()
     }

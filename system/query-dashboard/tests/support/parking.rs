@@ -81,9 +81,7 @@ impl MemoryParking {
             }
             WriteFate::RequestLost => lost(),
             WriteFate::Hangs => std::future::pending().await,
-            WriteFate::Throttled | WriteFate::Contended => {
-                Err(WriteFailure::Throttled(Throttled { code: reason() }))
-            }
+            WriteFate::Throttled | WriteFate::Contended => Err(WriteFailure::Throttled(Throttled { code: reason() })),
             WriteFate::NotSent => Err(WriteFailure::NotSent(NotSent { reason: reason() })),
             WriteFate::Rejected => Err(WriteFailure::Rejected(Rejected { code: reason(), message: reason() })),
             WriteFate::Answered | WriteFate::RefusalUnexplained => self.with(apply).map_err(WriteFailure::Refused),
@@ -97,9 +95,8 @@ fn standing_counter(state: &State, key: &Key) -> Option<u64> {
 
 impl ParkingLot for MemoryParking {
     fn list<'a>(&'a self, consumer: &'a str) -> BoxFuture<'a, Result<Vec<ParkedAggregate>, ReadFailure>> {
-        let own = move |state: &State| {
-            state.parked.values().filter(|parked| parked.consumer == consumer).cloned().collect()
-        };
+        let own =
+            move |state: &State| state.parked.values().filter(|parked| parked.consumer == consumer).cloned().collect();
         Box::pin(self.read_with(own))
     }
 
