@@ -1,7 +1,7 @@
 //! [`StreamCatalogue`] on DynamoDB: a scan of the event table that keeps the first event of each stream.
 
 use aws_sdk_dynamodb::Client;
-use nexus_ports::{BoxFuture, Platform, ReadFailure, Rejected, StreamCatalogue, StreamName, Version};
+use nexus_ports::{BoxFuture, Platform, ReadFailure, Rejected, StreamCatalogue, StreamName, StreamPage, Version};
 
 use crate::{
     AwsConfig, TableNames, client, failures,
@@ -23,7 +23,7 @@ impl DynamoStreamCatalogue {
     }
 
     /// One page, which may hold no stream although more follow: DynamoDB filters after it has read.
-    async fn scan(&self, after: Option<&str>) -> Result<(Vec<StreamName>, Option<String>), ReadFailure> {
+    async fn scan(&self, after: Option<&str>) -> Result<StreamPage, ReadFailure> {
         let mut call = self
             .client
             .scan()
@@ -48,7 +48,7 @@ impl DynamoStreamCatalogue {
 }
 
 impl StreamCatalogue for DynamoStreamCatalogue {
-    fn page(&self, after: Option<String>) -> BoxFuture<'_, Result<(Vec<StreamName>, Option<String>), ReadFailure>> {
+    fn page(&self, after: Option<String>) -> BoxFuture<'_, Result<StreamPage, ReadFailure>> {
         Box::pin(async move { self.scan(after.as_deref()).await })
     }
 }

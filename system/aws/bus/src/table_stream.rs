@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_dynamodbstreams::{
     Client,
-    types::{Record, Shard, ShardIteratorType, Stream},
+    types::{Record, Shard, ShardIteratorType, Stream, StreamStatus},
 };
 use nexus_aws::{AwsConfig, ClientParts, sdk_config};
 use nexus_ports::{
@@ -21,8 +21,9 @@ const RECORDS_MAX: i32 = 1_000;
 
 /// The newest change stream of a table, found by the table's name on the endpoint of DynamoDB Streams.
 ///
-/// The name is resolved once and again after the stream or a shard was not found: a table whose stream was switched off
-/// and on, or that was made anew, has another. Records left in an older stream of the table are then not read.
+/// A table whose stream was switched off and on, or that was made anew, has another stream. So the name is resolved again
+/// after the stream or a shard was not found, and after a listing whose stream was switched off (it can still be read for
+/// a day). Once a newer stream is found, what was left unread in the older one is not read any more.
 #[derive(Debug)]
 pub struct DynamoStreamFeed {
     client: Client,
@@ -74,9 +75,13 @@ impl DynamoStreamFeed {
     /// What is not there may have been replaced: the next call asks for the stream anew.
     fn forget_if_not_found(&self, failure: FeedFailure) -> FeedFailure {
         if matches!(failure, FeedFailure::NotFound { .. }) {
-            *self.stream_arn.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.forget_stream();
         }
         failure
+    }
+
+    fn forget_stream(&self) {
+        *self.stream_arn.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     async fn describe(&self) -> Result<Vec<FeedShard>, FeedFailure> {
@@ -89,6 +94,9 @@ impl DynamoStreamFeed {
             let description = page.stream_description.ok_or_else(|| incomplete("description of the stream"))?;
             for shard in description.shards.unwrap_or_default() {
                 shards.push(feed_shard(shard)?);
+            }
+            if description.stream_status == Some(StreamStatus::Disabled) {
+                self.forget_stream();
             }
             start = description.last_evaluated_shard_id;
             if start.is_none() {

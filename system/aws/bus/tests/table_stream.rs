@@ -132,6 +132,25 @@ async fn a_stream_that_is_gone_is_looked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_was_switched_off_is_listed_once_more_and_then_left_for_a_newer_one() {
+    let description = |arn: &str, status: &str, shard: &str| {
+        let shards = json!([{"ShardId": shard}]);
+        ok(json!({"StreamDescription": {"StreamArn": arn, "StreamStatus": status, "Shards": shards}}))
+    };
+    let script = Script::new([
+        ok(json!({"Streams": [stream(OLD_ARN)]})),
+        description(OLD_ARN, "DISABLED", "old"),
+        ok(json!({"Streams": [stream(OLD_ARN), stream(ARN)]})),
+        description(ARN, "ENABLED", "new"),
+        description(ARN, "ENABLED", "new"),
+    ]);
+    for wanted in ["old", "new", "new"] {
+        assert_eq!(script.feed.list_shards().await, Ok(vec![shard(wanted, &[], false)]));
+    }
+    assert_eq!(script.sent().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_table_without_a_stream_is_not_found() {
     let script = Script::new([ok(json!({"Streams": []}))]);
     let what = "the change stream of table nexus-events".to_owned();
