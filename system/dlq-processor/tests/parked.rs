@@ -97,7 +97,9 @@ async fn events_that_come_during_the_replay_are_replayed_too() {
     bench.park("order-1", 5, 3, |_| {});
     let processor = bench.processor();
     let arrive = async {
-        bench.test.platform.sleep(Duration::from_millis(15)).await;
+        while bench.replays().is_empty() {
+            bench.test.platform.sleep(Duration::from_millis(1)).await;
+        }
         bench.aggregates.append("order-1", false);
     };
     let (account, ()) = tokio::join!(processor.run_once(), arrive);
