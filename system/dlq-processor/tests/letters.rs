@@ -244,6 +244,31 @@ async fn it_runs_until_it_is_told_to_stop() {
     assert_eq!(bench.test.running_tasks(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_shows_up_again_within_a_run_is_counted_once() {
+    let bench = Bench::new(1, 0.0, DlqSettings { visibility_seconds: 0, ..DlqSettings::default() });
+    bench.home.remove();
+    for version in 1..=5 {
+        bench.dead.put(&sound("cart-1", version), &[], bench.now_ms());
+    }
+    let account = bench.processor().run_once().await;
+    assert_eq!(account, DlqAccount { received: 5, left: 5, duplicates: 10, ..DlqAccount::default() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_the_home_queue_is_not_made_worse() {
+    let bench = Bench::new(1, 0.0, DlqSettings::default());
+    bench.home.silence();
+    for version in 1..=100 {
+        bench.dead.put(&sound("cart-1", version), &[], bench.now_ms());
+    }
+    bench.dead.put(&sound("cart-old", 1), &[], bench.now_ms() - bench.settings.retention_ms);
+    let account = bench.processor().run_once().await;
+    assert_eq!(account, DlqAccount { received: 101, left: 100, quarantined: 1, ..DlqAccount::default() });
+    assert_eq!(bench.home.batches().len(), 3, "the attempts of one batch, and no more");
+    assert_eq!(bench.quarantine.ids(), ["cart-old/1"]);
+}
+
 /// Kinds of letters, by what must become of them.
 #[derive(Clone, Debug)]
 enum Kind {

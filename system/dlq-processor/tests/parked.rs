@@ -170,6 +170,37 @@ async fn nothing_is_released_beyond_what_the_event_store_has() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_aggregate_that_was_parked_afresh_is_not_released_by_a_late_hand() {
+    // However often the fresh entry was written before the release of the old one arrives.
+    for fresh_counter in 1..6 {
+        let bench = Bench::new(1, 0.0);
+        bench.park("order-1", 5, 3, |_| {});
+        let processor = bench.processor();
+        let rival = async {
+            while bench.replays().is_empty() {
+                bench.test.platform.sleep(Duration::from_millis(1)).await;
+            }
+            bench.park("order-1", 6, 6, |parked| (parked.parked_at_ms, parked.counter) = (8, fresh_counter));
+        };
+        let (account, ()) = tokio::join!(processor.run_once(), rival);
+        assert_eq!(account, released(1));
+        assert_eq!(bench.replays(), [3, 6], "counter {fresh_counter}");
+        assert_eq!(bench.effects("order-1"), [1, 2, 3, 4, 5, 6], "counter {fresh_counter}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_behind_the_replays_ends_the_run() {
+    let bench = Bench::new(1, 0.0);
+    for index in 0..100 {
+        bench.park(&format!("order-{index}"), 5, 3, |parked| parked.last_version = Some(Version(6)));
+    }
+    assert_eq!(bench.processor().run_once().await, still_parked(100));
+    let replays = bench.replays().len();
+    assert!((16..16 + 8).contains(&replays), "{replays} replays, the parallel ones included");
+}
+
+#[tokio::test(start_paused = true)]
 async fn failed_releases_are_spaced() {
     let bench = Bench::new(1, 1.0);
     bench.weather.heal();

@@ -25,6 +25,7 @@ struct State {
     /// Bodies that hold this are rejected one by one.
     refused: Option<&'static str>,
     is_missing: bool,
+    is_silent: bool,
 }
 
 struct Stored {
@@ -51,6 +52,11 @@ impl MemoryQueue {
     /// Rejects every further call.
     pub fn remove(&self) {
         self.state.lock().unwrap().is_missing = true;
+    }
+
+    /// Answers no further send, and takes none.
+    pub fn silence(&self) {
+        self.state.lock().unwrap().is_silent = true;
     }
 
     pub fn bodies(&self) -> Vec<String> {
@@ -175,6 +181,10 @@ impl MessageQueue for MemoryQueue {
         Box::pin(async move {
             if let Some(rejected) = self.missing() {
                 return rejected;
+            }
+            if self.state.lock().unwrap().is_silent {
+                self.state.lock().unwrap().batches.push(messages.len());
+                return std::future::pending().await;
             }
             let now_ms = self.now_ms();
             let send = || {
