@@ -30,6 +30,11 @@ pub(crate) struct LetterRun<'a> {
     fates: BTreeMap<String, Fate>,
     /// Ids of letters that moved on and whose deletion is not confirmed.
     undeleted: BTreeSet<String>,
+    /// All attempts to send a batch failed as a whole. For the rest of the run no further letter is sent, so that an outage
+    /// is not made worse; letters are still received, since those near their end must be rescued.
+    home_is_down: bool,
+    /// The same for the quarantine.
+    quarantine_is_down: bool,
     account: DlqAccount,
 }
 
@@ -51,7 +56,15 @@ enum SendEnd {
 
 impl<'a> LetterRun<'a> {
     pub(crate) fn new(shared: &'a Shared, source: &'a DeadLetterSource) -> Self {
-        Self { shared, source, fates: BTreeMap::new(), undeleted: BTreeSet::new(), account: DlqAccount::default() }
+        Self {
+            shared,
+            source,
+            fates: BTreeMap::new(),
+            undeleted: BTreeSet::new(),
+            home_is_down: false,
+            quarantine_is_down: false,
+            account: DlqAccount::default(),
+        }
     }
 
     pub(crate) async fn run(mut self) -> DlqAccount {
@@ -147,12 +160,17 @@ impl<'a> LetterRun<'a> {
 
     async fn quarantine(&mut self, doomed: Doomed) -> Option<QueueMessage> {
         let letter = quarantined(&self.source.name, &doomed.message, &doomed.reason, self.shared.unix_ms());
-        if self.shared.keep(&letter).await.is_ok() {
-            self.account.quarantined += 1;
-            Some(doomed.message)
-        } else {
-            self.account.left += 1;
-            None
+        match if self.quarantine_is_down { None } else { Some(self.shared.keep(&letter).await) } {
+            Some(Ok(())) => {
+                self.account.quarantined += 1;
+                Some(doomed.message)
+            }
+            ended => {
+                // What was rejected may be this letter's own fault.
+                self.quarantine_is_down |= matches!(ended, Some(Err(failure)) if failure.may_pass());
+                self.account.left += 1;
+                None
+            }
         }
     }
 
@@ -165,10 +183,16 @@ impl<'a> LetterRun<'a> {
         let _ = self.shared.platform.timeout(self.shared.settings.call_timeout, call).await;
     }
 
-    async fn send_home(&self, redrives: Vec<Redrive>) -> Vec<(Redrive, SendEnd)> {
+    async fn send_home(&mut self, redrives: Vec<Redrive>) -> Vec<(Redrive, SendEnd)> {
         let mut ends = Vec::with_capacity(redrives.len());
         for batch in batches(redrives) {
+            if self.home_is_down {
+                ends.extend(batch.into_iter().map(|redrive| (redrive, SendEnd::Failed)));
+                continue;
+            }
+            let first = ends.len();
             self.send_batch(batch, &mut ends).await;
+            self.home_is_down = ends[first..].iter().all(|(_, end)| matches!(end, SendEnd::Failed));
         }
         ends
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::atomic::Ordering,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -67,11 +67,12 @@ pub(crate) struct ParkedRun<'a> {
     shared: &'a Shared,
     consumer: &'a str,
     replayer: &'a dyn AggregateReplayer,
+    interruptions_in_a_row: AtomicU32,
 }
 
 impl<'a> ParkedRun<'a> {
     pub(crate) fn new(shared: &'a Shared, consumer: &'a str, replayer: &'a dyn AggregateReplayer) -> Self {
-        Self { shared, consumer, replayer }
+        Self { shared, consumer, replayer, interruptions_in_a_row: AtomicU32::new(0) }
     }
 
     pub(crate) async fn run(self) -> DlqAccount {
@@ -97,7 +98,7 @@ impl<'a> ParkedRun<'a> {
         let is_mirrored = parked.reason != ParkReason::Poison || self.is_mirrored_now(&parked).await;
         let now = self.shared.platform.monotonic();
         let is_due = self.shared.with_memory(|memory| memory.is_due(&parked, now));
-        if !is_due || self.shared.is_stopping.load(Ordering::Relaxed) {
+        if !is_due || self.is_over() {
             return still_parked;
         }
         let Ok(stream) = parked.key.parse::<StreamName>() else {
@@ -109,16 +110,26 @@ impl<'a> ParkedRun<'a> {
             return still_parked;
         }
         match (Release { shared: self.shared, replayer: self.replayer, stream }).run(parked).await {
-            ReleaseEnd::Released => DlqAccount { released: 1, ..DlqAccount::default() },
+            ReleaseEnd::Released => {
+                self.interruptions_in_a_row.store(0, Ordering::Relaxed);
+                DlqAccount { released: 1, ..DlqAccount::default() }
+            }
             ReleaseEnd::ReleasedElsewhere => DlqAccount { duplicates: 1, ..DlqAccount::default() },
             ReleaseEnd::StillParked(parked) => {
                 if parked.reason == ParkReason::Poison {
                     self.is_mirrored_now(&parked).await;
+                } else {
+                    self.interruptions_in_a_row.fetch_add(1, Ordering::Relaxed);
                 }
                 self.wait_before_next(&parked);
                 still_parked
             }
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.shared.is_stopping.load(Ordering::Relaxed)
+            || self.interruptions_in_a_row.load(Ordering::Relaxed) >= self.shared.settings.interruptions_to_stop
     }
 
     /// Mirrors a poisoned aggregate into the quarantine unless this process did so before.

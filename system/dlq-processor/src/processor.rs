@@ -23,7 +23,7 @@ use crate::{
     rate::RedriveRate,
 };
 
-/// A dead-letter queue and where its letters came from.
+/// A dead-letter queue and where its letters came from. Both are standard queues: a redrive names no message group.
 #[derive(Clone)]
 pub struct DeadLetterSource {
     /// Appears in quarantined letters and as a dimension of metrics.

@@ -43,6 +43,8 @@ pub struct DlqSettings {
     pub releases_in_parallel: usize,
     /// Replays of one aggregate within a run, while newer events keep arriving behind it.
     pub release_rounds_max: u32,
+    /// After so many replays in a row that were interrupted, a run tries no further aggregate: what they lead to is down.
+    pub interruptions_to_stop: u32,
     /// Upper bound of the pause after the first failed release of an aggregate; it doubles with each attempt made.
     pub release_backoff_base: Duration,
     pub release_backoff_max: Duration,
@@ -71,6 +73,7 @@ impl Default for DlqSettings {
             replay_timeout: Duration::from_secs(30),
             releases_in_parallel: 8,
             release_rounds_max: 5,
+            interruptions_to_stop: 16,
             release_backoff_base: Duration::from_secs(1),
             release_backoff_max: Duration::from_secs(60),
             poison_retry_every: Duration::from_secs(3_600),

@@ -129,13 +129,17 @@ impl RuntimeApi {
         let authority = self.authority.clone();
         let no_answer = |reason: String| NoAnswer { authority: authority.clone(), reason };
         let exchange = async {
-            let response = connection.sender.send_request(request).await.map_err(|error| no_answer(error.to_string()))?;
+            let response =
+                connection.sender.send_request(request).await.map_err(|error| no_answer(error.to_string()))?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|error| no_answer(error.to_string()))?;
+            let body =
+                Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|error| no_answer(error.to_string()))?;
             Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
         };
         let answer = match read_timeout {
-            Some(after) => self.platform.timeout(after, exchange).await.map_err(|error| no_answer(error.to_string()))??,
+            Some(after) => {
+                self.platform.timeout(after, exchange).await.map_err(|error| no_answer(error.to_string()))??
+            }
             None => exchange.await?,
         };
         // Only after a whole answer: on any error the connection is dropped with this future.
