@@ -60,13 +60,7 @@ pub struct BusSettings {
 
 impl BusSettings {
     fn aws(&self, service: Service) -> AwsConfig {
-        let mut config = aws_config_for(service, self.connect_timeout, self.attempt_timeout);
-        if service == Service::Sqs {
-            // A long poll is answered late by intention.
-            config.attempt_timeout += Duration::from_secs(20);
-            config.operation_timeout += Duration::from_secs(20);
-        }
-        config
+        aws_config_for(service, self.connect_timeout, self.attempt_timeout)
     }
 }
 

@@ -30,8 +30,8 @@ pub struct CommandServiceSettings {
 
 /// Names of the system's tables.
 pub fn table_names() -> Vec<String> {
-    let tables = TableNames::default();
-    vec![tables.events, tables.idempotency]
+    let TableNames { events, idempotency, leases, views, outbox, parked, quarantine } = TableNames::default();
+    vec![events, idempotency, leases, views, outbox, parked, quarantine]
 }
 
 /// The system's tables as CreateTable requests.
