@@ -29,7 +29,13 @@ impl Bucket {
         self.tokens >= SCALE
     }
 
-    /// Whether anything is there at all: one record may cost more than a second's worth, and leaves a debt then.
+    /// Whether this much is there. What costs more than a second's worth needs a full bucket, and leaves a debt.
+    pub fn has(&mut self, now: UnixNanos, amount: u64) -> bool {
+        self.refill(now);
+        self.tokens >= i128::from(amount.min(self.rate)) * SCALE
+    }
+
+    /// Whether anything is there at all, for what is known to cost something only when it was done.
     pub fn has_any(&mut self, now: UnixNanos) -> bool {
         self.refill(now);
         self.tokens > 0
@@ -64,7 +70,7 @@ mod tests {
         bucket.take(10);
         assert!(!bucket.has_any(at(2_200)), "the debt is just paid");
         assert!(bucket.has_any(at(2_201)));
-        assert!(bucket.has_one(at(60_000)));
+        assert!(bucket.has(at(60_000), 100), "a full bucket is good for anything");
         assert_eq!((0..10).filter(|_| bucket.take_one(at(60_000))).count(), 5, "it holds one second's worth");
     }
 }

@@ -169,7 +169,7 @@ impl Shard {
     /// Whether the limits of writing let a record in; takes its share of them if so.
     pub fn admit_write(&mut self, now: UnixNanos, bytes: usize) -> bool {
         let limits = &mut self.limits;
-        let admitted = limits.write_records.has_one(now) & limits.write_bytes.has_any(now);
+        let admitted = limits.write_records.has_one(now) && limits.write_bytes.has(now, bytes as u64);
         if admitted {
             limits.write_records.take(1);
             limits.write_bytes.take(bytes as u64);
