@@ -35,6 +35,14 @@ pub struct Assumptions {
     pub token_window_seconds: u64,
     /// Expired items are deleted this long after their time-to-live at the earliest and twice as long at the latest, in seconds.
     pub ttl_delay_seconds: u64,
+    /// Records of a Kinesis stream become readable this late: median in milliseconds.
+    pub kinesis_lag_p50_ms: f64,
+    /// … and the 99th percentile (the documentation promises "typically less than a second").
+    pub kinesis_lag_p99_ms: f64,
+    /// Share of reads of a Kinesis shard that give nothing although there is something.
+    pub kinesis_empty_page_share: f64,
+    /// How far ApproximateArrivalTimestamp is off at most, in milliseconds, so that it is not monotonic.
+    pub kinesis_arrival_jitter_ms: u64,
 }
 
 impl Default for Assumptions {
@@ -54,6 +62,10 @@ impl Default for Assumptions {
             stream_readers_limited: true,
             token_window_seconds: 600,
             ttl_delay_seconds: 4 * 3600,
+            kinesis_lag_p50_ms: 30.0,
+            kinesis_lag_p99_ms: 400.0,
+            kinesis_empty_page_share: 0.02,
+            kinesis_arrival_jitter_ms: 5,
         }
     }
 }
@@ -76,6 +88,10 @@ impl Assumptions {
             format!("stream_readers_limited={}", self.stream_readers_limited),
             format!("token_window_seconds={}", self.token_window_seconds),
             format!("ttl_delay_seconds={}", self.ttl_delay_seconds),
+            format!("kinesis_lag_p50_ms={}", self.kinesis_lag_p50_ms),
+            format!("kinesis_lag_p99_ms={}", self.kinesis_lag_p99_ms),
+            format!("kinesis_empty_page_share={}", self.kinesis_empty_page_share),
+            format!("kinesis_arrival_jitter_ms={}", self.kinesis_arrival_jitter_ms),
         ]
     }
 
@@ -88,6 +104,10 @@ impl Assumptions {
             index_lag_p99_ms: 0.0,
             stream_lag_p50_ms: 0.0,
             stream_lag_p99_ms: 0.0,
+            kinesis_lag_p50_ms: 0.0,
+            kinesis_lag_p99_ms: 0.0,
+            kinesis_empty_page_share: 0.0,
+            kinesis_arrival_jitter_ms: 0,
             ..Self::default()
         }
     }

@@ -25,6 +25,7 @@ use crate::{
     },
     internal::{Outcome, Reply, Requester, WAITED_FOR_AN_ANSWER},
     journal::{Journal, RawEntry},
+    kinesis::KinesisConfig,
     latency::{Cost, LatencyModel},
     service::{Answer, CallShape, Errand, Execution, InternalAnswer, InternalRequest, ServiceError, SimulatedService},
     services,
@@ -44,6 +45,7 @@ pub struct CloudConfig {
     /// Requests without an Authorization header are refused; signatures are never verified.
     pub needs_authorization: bool,
     pub dynamodb: DynamoDbConfig,
+    pub kinesis: KinesisConfig,
 }
 
 impl Default for CloudConfig {
@@ -57,6 +59,7 @@ impl Default for CloudConfig {
             keep_journal: true,
             needs_authorization: true,
             dynamodb: DynamoDbConfig::default(),
+            kinesis: KinesisConfig::default(),
         }
     }
 }
@@ -724,6 +727,13 @@ impl Cloud {
     /// What a service holds, as plain JSON; null for DynamoDB, whose tables [`Cloud::scan_now`] shows.
     pub fn inspect(&self, service: Service) -> serde_json::Value {
         self.services.get(&service).map_or(serde_json::Value::Null, |service| service.inspect())
+    }
+
+    /// All records that a Kinesis stream still keeps, shard by shard and in order, readable yet or not: the shard, the
+    /// sequence number, the partition key and the data of each.
+    pub fn records_now(&self, stream: &str) -> Vec<(String, String, String, Vec<u8>)> {
+        let held = self.services.get(&Service::Kinesis).map(|kinesis| kinesis.contents(stream)).unwrap_or_default();
+        held.into_iter().map(|record| (record.place, record.message_id, record.key, record.body)).collect()
     }
 
     pub fn take_journal(&mut self) -> Vec<crate::JournalEntry> {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{cloud::CloudConfig, interface::Service, service::SimulatedService};
+use crate::{cloud::CloudConfig, interface::Service, kinesis, service::SimulatedService};
 
 /// All of them, new.
-pub fn all(_config: &CloudConfig) -> BTreeMap<Service, Box<dyn SimulatedService>> {
-    BTreeMap::new()
+pub fn all(config: &CloudConfig) -> BTreeMap<Service, Box<dyn SimulatedService>> {
+    BTreeMap::from([kinesis::service(config)])
 }
