@@ -28,6 +28,7 @@ use crate::{
     latency::{Cost, LatencyModel},
     service::{Answer, CallShape, Errand, Execution, InternalAnswer, InternalRequest, ServiceError, SimulatedService},
     services,
+    sqs::SqsConfig,
     streams::api::StreamsOperation,
     wire::{self, Rejection, ResponseHead, json::Json},
 };
@@ -44,6 +45,7 @@ pub struct CloudConfig {
     /// Requests without an Authorization header are refused; signatures are never verified.
     pub needs_authorization: bool,
     pub dynamodb: DynamoDbConfig,
+    pub sqs: SqsConfig,
 }
 
 impl Default for CloudConfig {
@@ -57,6 +59,7 @@ impl Default for CloudConfig {
             keep_journal: true,
             needs_authorization: true,
             dynamodb: DynamoDbConfig::default(),
+            sqs: SqsConfig::default(),
         }
     }
 }

@@ -14,6 +14,8 @@ mod journal;
 mod latency;
 pub mod service;
 mod services;
+mod sns;
+mod sqs;
 mod streams;
 pub mod wire;
 
@@ -22,4 +24,5 @@ pub use cloud::{Cloud, CloudConfig};
 pub use dynamodb::{DynamoDbConfig, capacity::CapacityConfig, errors::DynamodbError};
 pub use interface::*;
 pub use latency::{LatencyClass, LatencyModel};
+pub use sqs::SqsConfig;
 pub use streams::StreamConfig;
