@@ -29,6 +29,7 @@ use crate::{
     latency::{Cost, LatencyModel},
     service::{Answer, CallShape, Errand, Execution, InternalAnswer, InternalRequest, ServiceError, SimulatedService},
     services,
+    sqs::SqsConfig,
     streams::api::StreamsOperation,
     wire::{self, Rejection, ResponseHead, json::Json},
 };
@@ -46,6 +47,7 @@ pub struct CloudConfig {
     pub needs_authorization: bool,
     pub dynamodb: DynamoDbConfig,
     pub kinesis: KinesisConfig,
+    pub sqs: SqsConfig,
 }
 
 impl Default for CloudConfig {
@@ -60,6 +62,7 @@ impl Default for CloudConfig {
             needs_authorization: true,
             dynamodb: DynamoDbConfig::default(),
             kinesis: KinesisConfig::default(),
+            sqs: SqsConfig::default(),
         }
     }
 }

@@ -15,6 +15,8 @@ mod kinesis;
 mod latency;
 pub mod service;
 mod services;
+mod sns;
+mod sqs;
 mod streams;
 pub mod wire;
 
@@ -24,4 +26,5 @@ pub use dynamodb::{DynamoDbConfig, capacity::CapacityConfig, errors::DynamodbErr
 pub use interface::*;
 pub use kinesis::KinesisConfig;
 pub use latency::{LatencyClass, LatencyModel};
+pub use sqs::SqsConfig;
 pub use streams::StreamConfig;

@@ -7,4 +7,9 @@ use crate::{cloud::CloudConfig, interface::Service, kinesis, service::SimulatedS
 /// All of them, new.
 pub fn all(config: &CloudConfig) -> BTreeMap<Service, Box<dyn SimulatedService>> {
     BTreeMap::from([kinesis::service(config)])
+use crate::{cloud::CloudConfig, interface::Service, service::SimulatedService, sqs::Sqs};
+    let mut services: BTreeMap<Service, Box<dyn SimulatedService>> = BTreeMap::new();
+    services.insert(Service::Sqs, Box::new(Sqs::new(config.sqs.clone())));
+    // services.insert(Service::Sns, Box::new(Sns::new(config.sns.clone())));
+    services
 }
