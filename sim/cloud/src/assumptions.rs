@@ -33,6 +33,13 @@ pub struct Assumptions {
     pub token_window_seconds: u64,
     /// Expired items are deleted this long after their time-to-live at the earliest and twice as long at the latest, in seconds.
     pub ttl_delay_seconds: u64,
+    /// A function's report of failed items that names a sequence number outside its batch fails the whole batch; else such
+    /// a name is skipped.
+    pub lambda_unknown_sequence_fails_batch: bool,
+    /// What an asynchronous event waits before its function is invoked: median in milliseconds.
+    pub lambda_async_p50_ms: f64,
+    /// … and the 99th percentile.
+    pub lambda_async_p99_ms: f64,
 }
 
 impl Default for Assumptions {
@@ -51,6 +58,9 @@ impl Default for Assumptions {
             stream_readers_limited: true,
             token_window_seconds: 600,
             ttl_delay_seconds: 4 * 3600,
+            lambda_unknown_sequence_fails_batch: true,
+            lambda_async_p50_ms: 25.0,
+            lambda_async_p99_ms: 120.0,
         }
     }
 }
@@ -72,6 +82,9 @@ impl Assumptions {
             format!("stream_readers_limited={}", self.stream_readers_limited),
             format!("token_window_seconds={}", self.token_window_seconds),
             format!("ttl_delay_seconds={}", self.ttl_delay_seconds),
+            format!("lambda_unknown_sequence_fails_batch={}", self.lambda_unknown_sequence_fails_batch),
+            format!("lambda_async_p50_ms={}", self.lambda_async_p50_ms),
+            format!("lambda_async_p99_ms={}", self.lambda_async_p99_ms),
         ]
     }
 
@@ -84,6 +97,8 @@ impl Assumptions {
             index_lag_p99_ms: 0.0,
             stream_lag_p50_ms: 0.0,
             stream_lag_p99_ms: 0.0,
+            lambda_async_p50_ms: 0.0,
+            lambda_async_p99_ms: 0.0,
             ..Self::default()
         }
     }

@@ -25,6 +25,7 @@ use crate::{
     },
     internal::{Outcome, Reply, Requester, WAITED_FOR_AN_ANSWER},
     journal::{Journal, RawEntry},
+    lambda::LambdaConfig,
     latency::{Cost, LatencyModel},
     service::{Answer, CallShape, Errand, Execution, InternalAnswer, InternalRequest, ServiceError, SimulatedService},
     services,
@@ -44,6 +45,7 @@ pub struct CloudConfig {
     /// Requests without an Authorization header are refused; signatures are never verified.
     pub needs_authorization: bool,
     pub dynamodb: DynamoDbConfig,
+    pub lambda: LambdaConfig,
 }
 
 impl Default for CloudConfig {
@@ -57,6 +59,7 @@ impl Default for CloudConfig {
             keep_journal: true,
             needs_authorization: true,
             dynamodb: DynamoDbConfig::default(),
+            lambda: LambdaConfig::default(),
         }
     }
 }
@@ -185,6 +188,12 @@ impl Cloud {
             hook,
             config,
         }
+    }
+
+    /// Puts another service behind an endpoint: one of a stranger's own, or a scripted one for tests. DynamoDB and its
+    /// streams cannot be replaced, since they stand behind an interface of their own.
+    pub fn install(&mut self, service: Service, simulated: Box<dyn SimulatedService>) {
+        self.services.insert(service, simulated);
     }
 
     pub fn config(&self) -> &CloudConfig {
