@@ -71,6 +71,12 @@ pub struct Assumptions {
     pub sns_lambda_delivery_p99_ms: f64,
     /// A changed filter policy is in force after this long at most, in seconds (documented bound: 15 minutes).
     pub sns_filter_lag_seconds: u64,
+    /// A function's report of failed items that names a sequence number outside its batch fails the whole batch; else such
+    /// a name is skipped.
+    pub lambda_unknown_sequence_fails_batch: bool,
+    /// What an asynchronous event waits before its function is invoked: median in milliseconds.
+    pub lambda_async_p50_ms: f64,
+    pub lambda_async_p99_ms: f64,
 }
 
 impl Default for Assumptions {
@@ -108,6 +114,9 @@ impl Default for Assumptions {
             sns_lambda_delivery_p50_ms: 65.0,
             sns_lambda_delivery_p99_ms: 205.0,
             sns_filter_lag_seconds: 15,
+            lambda_unknown_sequence_fails_batch: true,
+            lambda_async_p50_ms: 25.0,
+            lambda_async_p99_ms: 120.0,
         }
     }
 }
@@ -148,6 +157,9 @@ impl Assumptions {
             format!("sns_lambda_delivery_p50_ms={}", self.sns_lambda_delivery_p50_ms),
             format!("sns_lambda_delivery_p99_ms={}", self.sns_lambda_delivery_p99_ms),
             format!("sns_filter_lag_seconds={}", self.sns_filter_lag_seconds),
+            format!("lambda_unknown_sequence_fails_batch={}", self.lambda_unknown_sequence_fails_batch),
+            format!("lambda_async_p50_ms={}", self.lambda_async_p50_ms),
+            format!("lambda_async_p99_ms={}", self.lambda_async_p99_ms),
         ]
     }
 
@@ -177,6 +189,8 @@ impl Assumptions {
             sns_lambda_delivery_p50_ms: 0.0,
             sns_lambda_delivery_p99_ms: 0.0,
             sns_filter_lag_seconds: 0,
+            lambda_async_p50_ms: 0.0,
+            lambda_async_p99_ms: 0.0,
             ..Self::default()
         }
     }

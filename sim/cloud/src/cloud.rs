@@ -26,6 +26,7 @@ use crate::{
     internal::{Outcome, Reply, Requester, WAITED_FOR_AN_ANSWER},
     journal::{Journal, RawEntry},
     kinesis::KinesisConfig,
+    lambda::LambdaConfig,
     latency::{Cost, LatencyModel},
     service::{Answer, CallShape, Errand, Execution, InternalAnswer, InternalRequest, ServiceError, SimulatedService},
     services,
@@ -48,6 +49,7 @@ pub struct CloudConfig {
     pub dynamodb: DynamoDbConfig,
     pub kinesis: KinesisConfig,
     pub sqs: SqsConfig,
+    pub lambda: LambdaConfig,
 }
 
 impl Default for CloudConfig {
@@ -63,6 +65,7 @@ impl Default for CloudConfig {
             dynamodb: DynamoDbConfig::default(),
             kinesis: KinesisConfig::default(),
             sqs: SqsConfig::default(),
+            lambda: LambdaConfig::default(),
         }
     }
 }
@@ -191,6 +194,12 @@ impl Cloud {
             hook,
             config,
         }
+    }
+
+    /// Puts another service behind an endpoint: one of a stranger's own, or a scripted one for tests. DynamoDB and its
+    /// streams cannot be replaced, since they stand behind an interface of their own.
+    pub fn install(&mut self, service: Service, simulated: Box<dyn SimulatedService>) {
+        self.services.insert(service, simulated);
     }
 
     pub fn config(&self) -> &CloudConfig {

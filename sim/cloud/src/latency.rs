@@ -54,6 +54,7 @@ const CLASSES: &[(&str, f64, f64, f64, &str)] = &[
     ("sqs-delete", 6.0, 15.0, 50.0, NO_SOURCE),
     ("sns-publish", 12.0, 25.0, 70.0, NO_SOURCE),
     ("lambda-poll", 2.0, 4.0, 10.0, NO_SOURCE),
+    ("lambda-invoke", 10.0, 20.0, 60.0, NO_SOURCE),
 ];
 
 impl Default for LatencyModel {

@@ -11,5 +11,7 @@ use crate::{cloud::CloudConfig, interface::Service, service::SimulatedService, s
     let mut services: BTreeMap<Service, Box<dyn SimulatedService>> = BTreeMap::new();
     services.insert(Service::Sqs, Box::new(Sqs::new(config.sqs.clone())));
     // services.insert(Service::Sns, Box::new(Sns::new(config.sns.clone())));
+use crate::{cloud::CloudConfig, interface::Service, lambda::Lambda, service::SimulatedService};
+    services.insert(Service::Lambda, Box::new(Lambda::new(config.lambda.clone())));
     services
 }

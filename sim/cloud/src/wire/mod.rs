@@ -26,10 +26,19 @@ const TARGETS: [(&str, Service); 2] =
 /// Targets of the services whose codecs are their own.
 const OTHER_TARGETS: [(&str, Service); 2] = [("Kinesis_20131202", Service::Kinesis), ("AmazonSQS", Service::Sqs)];
 
+/// The versions of Lambda's API that its operations still carry in their paths.
+const LAMBDA_PATHS: [&str; 3] = ["/2015-03-31/", "/2017-10-31/functions/", "/2019-09-30/functions/"];
+
 /// Whether a request lacks the signature that its service asks for. A function's runtime API asks for none.
 pub fn needs_signature(request: &WireRequest) -> bool {
-    let is_runtime_api = request.service == Service::Lambda && request.path.starts_with("/2018-06-01/runtime/");
+    let is_runtime_api = request.service == Service::Lambda && is_runtime_path(&request.path);
     !is_runtime_api && header(&request.headers, "authorization").is_none()
+}
+
+/// A function's runtime API, whether the path names the function or not.
+fn is_runtime_path(path: &str) -> bool {
+    let after_function = path.strip_prefix("/functions/").and_then(|rest| rest.split_once('/')).map(|(_, rest)| rest);
+    after_function.or(path.strip_prefix('/')).is_some_and(|rest| rest.starts_with("2018-06-01/runtime/"))
 }
 
 /// The service that a request on a shared socket is for: by its target, its path (Lambda) or its form (SNS). Any other
@@ -37,7 +46,7 @@ pub fn needs_signature(request: &WireRequest) -> bool {
 pub fn route(_method: &str, path: &str, headers: &[(String, String)]) -> Option<Service> {
     let Some(target) = header(headers, "x-amz-target") else {
         let is_form = header(headers, "content-type").is_some_and(|kind| kind.contains("x-www-form-urlencoded"));
-        let is_lambda = ["/2015-03-31/", "/2018-06-01/runtime/"].iter().any(|prefix| path.starts_with(prefix));
+        let is_lambda = LAMBDA_PATHS.iter().any(|prefix| path.starts_with(prefix)) || is_runtime_path(path);
         return Some(match (is_lambda, is_form) {
             (true, _) => Service::Lambda,
             (false, true) => Service::Sns,
@@ -295,6 +304,8 @@ mod tests {
         let form = [("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())];
         assert_eq!(route("POST", "/", &form), Some(Service::Sns));
         assert_eq!(route("GET", "/2018-06-01/runtime/invocation/next", &[]), Some(Service::Lambda));
+        assert_eq!(route("GET", "/functions/f/2018-06-01/runtime/invocation/next", &[]), Some(Service::Lambda));
+        assert_eq!(route("PUT", "/2017-10-31/functions/f/concurrency", &[]), Some(Service::Lambda));
         assert_eq!(route("GET", "/", &[]), Some(Service::Dynamodb));
     }
 }
