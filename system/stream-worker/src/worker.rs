@@ -286,20 +286,23 @@ impl Membership {
     /// Tries to take one lease. If the outcome stays unknown, the next scan shows the lease in our name and without a task,
     /// which makes it free to us.
     async fn take(&mut self, shard: &str) {
-        let Some(seen) = self.table.get(shard) else { return };
-        let expected_counter = seen.lease.counter;
-        let taken = Lease {
-            owner: Some(self.shared.settings.worker_id.clone()),
-            epoch: seen.lease.epoch + 1,
-            counter: expected_counter + 1,
-            ..seen.lease.clone()
-        };
+        let Some(mut stored) = self.table.get(shard).map(|seen| seen.lease.clone()) else { return };
+        if stored.owner.as_ref() == Some(&self.shared.settings.worker_id) {
+            // In our name, from a life of the lease that is over. Given up first, so that the epoch that we then work under
+            // begins with a change of owner, as every epoch does.
+            let released = stored.handed_to(None);
+            if self.shared.bounded_replace(stored.counter, &released).await.is_err() {
+                return;
+            }
+            self.table.observe_one(released.clone(), self.now());
+            stored = released;
+        }
+        let taken = stored.handed_to(Some(self.shared.settings.worker_id.clone()));
         let started_at = self.now();
-        let is_ours = match self.shared.bounded_replace(expected_counter, &taken).await {
+        let is_ours = match self.shared.bounded_replace(stored.counter, &taken).await {
             Ok(()) => true,
             Err(WriteFailure::Unknown(_)) => {
-                let found = self.shared.bounded_lease_read(shard).await;
-                matches!(found, Ok(Some(found)) if found.owner == taken.owner && found.epoch == taken.epoch && found.counter == taken.counter)
+                self.shared.bounded_lease_read(shard).await.is_ok_and(|found| found.as_ref() == Some(&taken))
             }
             Err(_) => false,
         };
@@ -346,6 +349,17 @@ impl Drop for Membership {
         for task in self.running.values() {
             task.handle.abort();
         }
+    }
+}
+
+trait HandOver {
+    /// The same lease with another owner, and therefore under the next epoch.
+    fn handed_to(&self, owner: Option<String>) -> Lease;
+}
+
+impl HandOver for Lease {
+    fn handed_to(&self, owner: Option<String>) -> Lease {
+        Lease { owner, epoch: self.epoch + 1, counter: self.counter + 1, ..self.clone() }
     }
 }
 
