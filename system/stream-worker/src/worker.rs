@@ -290,19 +290,20 @@ impl Membership {
         if stored.owner.as_ref() == Some(&self.shared.settings.worker_id) {
             // In our name, from a life of the lease that is over. Given up first, so that the epoch that we then work under
             // begins with a change of owner, as every epoch does.
-            let released = stored.handed_to(None);
+            let released = handed_over(&stored, None);
             if self.shared.bounded_replace(stored.counter, &released).await.is_err() {
                 return;
             }
             self.table.observe_one(released.clone(), self.now());
             stored = released;
         }
-        let taken = stored.handed_to(Some(self.shared.settings.worker_id.clone()));
+        let taken = handed_over(&stored, Some(self.shared.settings.worker_id.clone()));
         let started_at = self.now();
         let is_ours = match self.shared.bounded_replace(stored.counter, &taken).await {
             Ok(()) => true,
             Err(WriteFailure::Unknown(_)) => {
-                self.shared.bounded_lease_read(shard).await.is_ok_and(|found| found.as_ref() == Some(&taken))
+                let found = self.shared.bounded_lease_read(shard).await;
+                matches!(found, Ok(Some(found)) if is_same_write(&found, &taken))
             }
             Err(_) => false,
         };
@@ -352,15 +353,14 @@ impl Drop for Membership {
     }
 }
 
-trait HandOver {
-    /// The same lease with another owner, and therefore under the next epoch.
-    fn handed_to(&self, owner: Option<String>) -> Lease;
+/// The same lease with another owner, and therefore under the next epoch.
+fn handed_over(lease: &Lease, owner: Option<String>) -> Lease {
+    Lease { owner, epoch: lease.epoch + 1, counter: lease.counter + 1, ..lease.clone() }
 }
 
-impl HandOver for Lease {
-    fn handed_to(&self, owner: Option<String>) -> Lease {
-        Lease { owner, epoch: self.epoch + 1, counter: self.counter + 1, ..self.clone() }
-    }
+/// Our own write is known by who, when and how often: no other worker writes our name, and we never write it twice alike.
+fn is_same_write(one: &Lease, other: &Lease) -> bool {
+    (&one.owner, one.epoch, one.counter) == (&other.owner, other.epoch, other.counter)
 }
 
 /// A lease that nobody holds yet. Its position counts as fresh from now on: what the feed drops before anybody reads it

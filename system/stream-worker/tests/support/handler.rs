@@ -1,7 +1,7 @@
 //! A handler that writes down each effect, and can be slow, hold back, refuse more, hang or panic.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -31,6 +31,7 @@ pub struct Effects {
 struct State {
     effects: Vec<Effect>,
     counts: BTreeMap<(String, SequenceNumber), usize>,
+    repaired: BTreeSet<(String, SequenceNumber)>,
     lives: usize,
     /// Memories that handlers were begun with.
     memories: Vec<(String, String)>,
@@ -55,6 +56,17 @@ impl Effects {
 
     pub fn has(&self, shard: &str, number: &SequenceNumber) -> bool {
         self.state.lock().unwrap().counts.contains_key(&(shard.to_owned(), number.clone()))
+    }
+
+    /// Counts a record as effective although no handler was given it: it was repaired from elsewhere.
+    pub fn repair(&self, shard: &str, number: &SequenceNumber) {
+        let mut state = self.state.lock().unwrap();
+        state.repaired.insert((shard.to_owned(), number.clone()));
+        state.counts.entry((shard.to_owned(), number.clone())).or_default();
+    }
+
+    pub fn is_repaired(&self, shard: &str, number: &SequenceNumber) -> bool {
+        self.state.lock().unwrap().repaired.contains(&(shard.to_owned(), number.clone()))
     }
 
     pub fn memories(&self, shard: &str) -> Vec<String> {

@@ -49,6 +49,11 @@ impl Rules {
             .collect()
     }
 
+    /// All records that were put into a shard.
+    pub fn expected(&self, shard: &str) -> Vec<SequenceNumber> {
+        self.covered_by(shard, &ShardProgress::Finished)
+    }
+
     fn check_write(&self, write: &LeaseWrite) {
         let mut broken = Vec::new();
         if let Some(before) = &write.before {
@@ -112,7 +117,8 @@ impl Rules {
             .map(|effect| &effect.number)
             .collect();
         for number in self.covered_by(parent, &ShardProgress::Finished) {
-            assert!(before.contains(&number), "{child} was begun before {number} of {parent} was effective");
+            let is_effective = before.contains(&number) || self.effects.is_repaired(parent, &number);
+            assert!(is_effective, "{child} was begun before {number} of {parent} was effective");
         }
     }
 }
