@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use nexus_ports::{BoxFuture, RecordFeed, ShardProgress};
+use nexus_ports::{BoxFuture, Platform, RecordFeed, ShardProgress};
 use nexus_ports_testing::{FeedFate, MemoryLeaseStore, ReadFate, WriteFate};
 use nexus_stream_worker::{GapListener, GapUnrepaired};
 use proptest::prelude::*;
@@ -116,6 +116,7 @@ fn schedule() -> impl Strategy<Value = Schedule> {
 
 /// Repairs as the router does: whatever was ever put is in the event table.
 struct RepairFromTable {
+    platform: Platform,
     rules: Rules,
     effects: Effects,
     draws: Draws,
@@ -125,7 +126,7 @@ impl GapListener for RepairFromTable {
     fn trimmed<'a>(&'a self, shard: &'a str, _: &'a ShardProgress) -> BoxFuture<'a, Result<(), GapUnrepaired>> {
         Box::pin(async move {
             let all = self.rules.expected(shard);
-            tokio::time::sleep(Duration::from_millis(self.draws.below(300))).await;
+            self.platform.sleep(Duration::from_millis(self.draws.below(300))).await;
             if self.draws.below(100) < 40 {
                 return Err(GapUnrepaired { detail: "drawn".to_owned() });
             }
@@ -204,7 +205,8 @@ impl Storm {
         world.feed.set_latency(Duration::from_millis(12));
         let draws = Draws(Arc::new(Mutex::new(schedule.seed)));
         let (rules, effects) = (world.rules.clone(), world.effects.clone());
-        world.listener = Some(Arc::new(RepairFromTable { rules, effects, draws: draws.clone() }));
+        let platform = world.machine.platform.clone();
+        world.listener = Some(Arc::new(RepairFromTable { platform, rules, effects, draws: draws.clone() }));
         Self {
             world,
             draws,
@@ -331,7 +333,7 @@ impl Storm {
 
     async fn play(mut self, schedule: &Schedule) {
         for (pause_ms, action) in &schedule.actions {
-            tokio::time::sleep(Duration::from_millis(*pause_ms)).await;
+            self.world.millis(*pause_ms).await;
             self.act(action).await;
         }
         self.calm();

@@ -10,7 +10,7 @@ use std::{
 use nexus_ports::{BoxFuture, FeedStart, ShardProgress};
 use nexus_ports_testing::{FeedCall, FeedFate};
 use nexus_stream_worker::{GapListener, GapUnrepaired};
-use support::{Behaviour, World, seconds};
+use support::{Behaviour, World};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -24,7 +24,6 @@ struct Repairs {
 impl GapListener for Repairs {
     fn trimmed<'a>(&'a self, shard: &'a str, after: &'a ShardProgress) -> BoxFuture<'a, Result<(), GapUnrepaired>> {
         Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(50)).await;
             self.reported.lock().unwrap().push((shard.to_owned(), after.clone()));
             let mut refusals = self.refusals.lock().unwrap();
             if *refusals > 0 {
@@ -67,13 +66,13 @@ async fn records_are_handled_once_in_order_and_checkpointed() {
 async fn an_event_waits_for_less_than_a_poll() {
     let world = World::new(1);
     let worker = world.start("one");
-    seconds(5).await;
+    world.seconds(5).await;
     for _ in 0..20 {
         world.put_into("shard-000", 1);
-        let put_at = tokio::time::Instant::now();
+        let put_at = world.now();
         world.until_all_effective(SOON).await;
-        assert!(put_at.elapsed() <= Duration::from_millis(260), "{:?}", put_at.elapsed());
-        tokio::time::sleep(Duration::from_millis(137)).await;
+        assert!(world.now().since(put_at) <= Duration::from_millis(260), "{:?}", world.now().since(put_at));
+        world.millis(137).await;
     }
     worker.stop().await;
 }
@@ -83,7 +82,7 @@ async fn children_are_read_after_their_parents_and_found_at_once() {
     let world = World::new(1);
     let worker = world.start_with("one", Behaviour { latency: Duration::from_millis(700), ..Behaviour::default() });
     world.put_into("shard-000", 10);
-    seconds(3).await;
+    world.seconds(3).await;
     world.put_into("shard-000", 10);
     let [left, right] = world.feed.split("shard-000");
     world.put_into(&left, 3);
@@ -144,7 +143,7 @@ async fn an_expired_cursor_neither_skips_nor_repeats() {
     let worker = world.start_with("one", Behaviour { keeps_back: 2, ..Behaviour::default() });
     for _ in 0..10 {
         world.put_into("shard-000", 7);
-        tokio::time::sleep(Duration::from_millis(180)).await;
+        world.millis(180).await;
         world.feed.expire_cursors();
     }
     world.until_all_effective(SOON).await;
@@ -169,7 +168,7 @@ async fn what_was_trimmed_is_repaired_before_anything_further_is_read() {
         worker.stop().await;
         // Nobody reads for longer than the feed keeps records.
         let lost = world.put_into("shard-000", 4);
-        seconds(700).await;
+        world.seconds(700).await;
         world.feed.trim_through("shard-000", &lost[3]);
         lost.iter().for_each(|number| world.rules.expect_no_more("shard-000", number));
         world.put_into("shard-000", 2);
@@ -196,7 +195,7 @@ async fn a_stop_shorter_than_the_retention_is_no_gap() {
     let worker = world.start("one");
     world.until_all_effective(SOON).await;
     worker.stop().await;
-    seconds(550).await;
+    world.seconds(550).await;
     world.put_into("shard-000", 3);
     let worker = world.start("two");
     world.until_all_effective(SOON).await;
@@ -233,7 +232,7 @@ async fn a_throttled_feed_is_asked_ever_more_rarely() {
     world.feed.script([FeedFate::Answered; 2]);
     world.feed.draw_fates(|| FeedFate::Throttled);
     let worker = world.start("one");
-    seconds(60).await;
+    world.seconds(60).await;
     let reads = world.feed.calls().len();
     // 240 polls without back-off; the mean pause at the bound is two and a half seconds.
     assert!((10..70).contains(&reads), "{reads} calls in a minute");
@@ -283,7 +282,7 @@ async fn the_memory_goes_to_the_next_handler_with_its_position() {
     worker.stop().await;
     world.start("two").stop().await;
     let worker = world.start("three");
-    seconds(2).await;
+    world.seconds(2).await;
     assert_eq!(world.effects.memories("shard-000"), ["".to_owned(), numbers[2].to_string()]);
     worker.stop().await;
 }
@@ -294,7 +293,7 @@ async fn a_memory_that_cannot_be_stored_keeps_the_position_back_but_not_the_leas
     world.put_into("shard-000", 3);
     let worker = world.start_with("one", Behaviour { memory_bytes: 70_000, ..Behaviour::default() });
     world.until_all_effective(SOON).await;
-    seconds(30).await;
+    world.seconds(30).await;
     let lease = world.lease("shard-000");
     assert_eq!((lease.progress, lease.owner.as_deref(), lease.epoch), (ShardProgress::Untouched, Some("one"), 1));
     assert!(worker.metrics.sum("CheckpointFailures") > 0.0);
@@ -306,7 +305,7 @@ async fn a_stop_lets_the_handler_finish_and_writes_its_last_progress() {
     let world = World::new(1);
     let worker = world.start_with("one", Behaviour { latency: Duration::from_secs(4), ..Behaviour::default() });
     let numbers = world.put_into("shard-000", 3);
-    seconds(2).await;
+    world.seconds(2).await;
     assert_eq!(world.effects.count(), 0, "the handler is at work");
     worker.stop().await;
     assert_eq!(world.effects.count(), 3);
@@ -320,10 +319,10 @@ async fn a_stop_does_not_wait_for_a_handler_that_hangs() {
     let world = World::new(1);
     let worker = world.start_with("one", Behaviour { hangs: Arc::new(Mutex::new(vec![1])), ..Behaviour::default() });
     world.put_into("shard-000", 3);
-    seconds(60).await;
+    world.seconds(60).await;
     assert_eq!(world.holder("shard-000").as_deref(), Some("one"), "the lease is renewed meanwhile");
-    let asked_at = tokio::time::Instant::now();
+    let asked_at = world.now();
     worker.stop().await;
-    assert!(asked_at.elapsed() < Duration::from_secs(11), "{:?}", asked_at.elapsed());
+    assert!(world.now().since(asked_at) < Duration::from_secs(11), "{:?}", world.now().since(asked_at));
     assert_eq!((world.holder("shard-000"), world.effects.count()), (None, 0));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nexus_ports::ShardProgress;
 use nexus_ports_testing::{ReadFate, WriteFate};
-use support::{Behaviour, GROUP, Running, World, seconds};
+use support::{Behaviour, GROUP, Running, World};
 
 const SOON: Duration = Duration::from_secs(5);
 /// A lease's duration, a scan, and some calls.
@@ -32,7 +32,7 @@ async fn workers_share_evenly_and_then_leave_each_other_alone() {
     until_balanced(&world, &[&one, &two, &three], Duration::from_secs(60)).await;
     let epochs = |world: &World| world.leases.leases(GROUP).iter().map(|lease| lease.epoch).collect::<Vec<_>>();
     let settled = epochs(&world);
-    seconds(120).await;
+    world.seconds(120).await;
     assert_eq!(epochs(&world), settled, "nothing moves any more");
     for key in 0..40 {
         world.put(&format!("order-{key}"), 2);
@@ -58,9 +58,9 @@ async fn released_leases_go_on_at_once_and_those_of_a_crash_after_their_expiry()
         world.put(&format!("order-{key}"), 2);
     }
     two.crash().await;
-    let crashed_at = tokio::time::Instant::now();
+    let crashed_at = world.now();
     world.until("expired leases are taken", TAKEN_OVER, |world| world.load("three") == 4).await;
-    assert!(crashed_at.elapsed() > Duration::from_secs(6), "not before they expired");
+    assert!(world.now().since(crashed_at) > Duration::from_secs(6), "not before they expired");
     world.until_all_effective(SOON).await;
     three.stop().await;
     world.rules.check(&[]);
@@ -74,7 +74,7 @@ async fn a_crash_loses_nothing_that_was_kept_back() {
         .start_with("one", Behaviour { keeps_back: 3, latency: Duration::from_millis(400), ..Behaviour::default() });
     for _ in 0..10 {
         world.put_into("shard-000", 4);
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.millis(300).await;
     }
     assert!(world.effects.count() > 0 && !world.rules.missing().is_empty(), "it crashes in the middle");
     one.crash().await;
@@ -95,7 +95,7 @@ async fn a_zombie_changes_nothing_when_it_wakes() {
         world.put_into("shard-000", 5);
         world.until_all_effective(SOON).await;
         world.put_into("shard-000", 5);
-        tokio::time::sleep(Duration::from_millis(260)).await;
+        world.millis(260).await;
         zombie.gate.shut();
         let heir = world.start("heir");
         world
@@ -103,10 +103,10 @@ async fn a_zombie_changes_nothing_when_it_wakes() {
             .await;
         world.put_into("shard-000", 5);
         world.until_all_effective(SOON).await;
-        seconds(2).await;
+        world.seconds(2).await;
         let (inherited, effects_of_zombie) = (world.lease("shard-000"), world.effects.of_worker("zombie"));
         zombie.gate.open();
-        seconds(30).await;
+        world.seconds(30).await;
         let lease = world.lease("shard-000");
         assert_eq!((lease.owner, lease.epoch, lease.progress), (inherited.owner, inherited.epoch, inherited.progress));
         assert_eq!(world.effects.of_worker("zombie"), effects_of_zombie, "its handler does not go on");
@@ -127,12 +127,12 @@ async fn a_worker_cut_off_from_the_lease_store_stops_before_another_starts() {
         world.put_into("shard-000", 3);
         world.until_all_effective(SOON).await;
         let heir = world.start("heir");
-        seconds(5).await;
+        world.seconds(5).await;
         cut_off.leases.draw_write_fates(move || fate);
         cut_off.leases.draw_read_fates(|| ReadFate::NotSent);
         for _ in 0..200 {
             world.put_into("shard-000", 1);
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            world.millis(100).await;
         }
         world.until_all_effective(SOON).await;
         let effects = world.effects.all();
@@ -159,7 +159,7 @@ async fn lost_answers_do_not_cost_the_lease() {
     ] {
         let world = World::new(1);
         let worker = world.start("one");
-        seconds(2).await;
+        world.seconds(2).await;
         let mut is_second = false;
         worker.leases.draw_write_fates(move || {
             is_second = !is_second;
@@ -167,7 +167,7 @@ async fn lost_answers_do_not_cost_the_lease() {
         });
         for _ in 0..60 {
             world.put_into("shard-000", 1);
-            seconds(1).await;
+            world.seconds(1).await;
         }
         world.until_all_effective(SOON).await;
         assert_eq!(world.lease("shard-000").epoch, 1, "{fate:?}");
@@ -240,7 +240,7 @@ async fn wall_clocks_decide_nothing_about_leases() {
     let before = epochs(&world);
     one.leap_wall_clock_ms(3_600_000);
     two.leap_wall_clock_ms(-3_600_000);
-    seconds(60).await;
+    world.seconds(60).await;
     assert_eq!(epochs(&world), before);
     one.stop().await;
     two.stop().await;

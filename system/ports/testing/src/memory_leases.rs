@@ -21,6 +21,7 @@ pub struct LeaseWrite {
     pub after: Lease,
 }
 
+type Observer = Box<dyn FnMut(&LeaseWrite) + Send>;
 type FateSource<F> = Box<dyn FnMut() -> F + Send>;
 
 /// Leases in memory. Clones are the same client; [`MemoryLeaseStore::another_client`] shares the leases, but has fates of
@@ -35,7 +36,7 @@ pub struct MemoryLeaseStore {
 struct Stored {
     leases: BTreeMap<(String, String), Lease>,
     journal: Vec<LeaseWrite>,
-    observer: Option<Box<dyn FnMut(&LeaseWrite) + Send>>,
+    observer: Option<Observer>,
 }
 
 #[derive(Default)]

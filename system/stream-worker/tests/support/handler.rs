@@ -6,8 +6,7 @@ use std::{
     time::Duration,
 };
 
-use nexus_ports::{BoxFuture, FeedHandler, FeedRecord, Handled, SequenceNumber, ShardHandler};
-use tokio::time::Instant;
+use nexus_ports::{BoxFuture, FeedHandler, FeedRecord, Handled, Monotonic, Platform, SequenceNumber, ShardHandler};
 
 /// One durable effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +17,7 @@ pub struct Effect {
     /// Tells handlers apart that were begun under the same epoch.
     pub life: usize,
     pub number: SequenceNumber,
-    pub at: Instant,
+    pub at: Monotonic,
 }
 
 /// All effects of all workers, in order.
@@ -101,6 +100,7 @@ pub struct Behaviour {
 
 pub struct RecordingHandler {
     pub worker: String,
+    pub platform: Platform,
     pub effects: Effects,
     pub behaviour: Behaviour,
 }
@@ -112,6 +112,7 @@ impl FeedHandler for RecordingHandler {
         state.memories.push((shard.to_owned(), memory.to_owned()));
         Box::new(RecordingShardHandler {
             worker: self.worker.clone(),
+            platform: self.platform.clone(),
             shard: shard.to_owned(),
             epoch,
             life: state.lives,
@@ -125,6 +126,7 @@ impl FeedHandler for RecordingHandler {
 
 struct RecordingShardHandler {
     worker: String,
+    platform: Platform,
     shard: String,
     epoch: u64,
     life: usize,
@@ -149,7 +151,7 @@ impl ShardHandler for RecordingShardHandler {
             // A call without records works off what was kept back.
             let keeps = if records.is_empty() { 0 } else { self.behaviour.keeps_back };
             self.kept_back.extend(records);
-            tokio::time::sleep(self.behaviour.latency).await;
+            self.platform.sleep(self.behaviour.latency).await;
             while self.kept_back.len() > keeps {
                 let Some(record) = self.kept_back.pop_front() else { break };
                 self.make_durable(record.sequence_number);
@@ -168,7 +170,7 @@ impl RecordingShardHandler {
             epoch: self.epoch,
             life: self.life,
             number,
-            at: Instant::now(),
+            at: self.platform.monotonic(),
         });
     }
 

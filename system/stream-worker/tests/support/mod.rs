@@ -7,10 +7,10 @@ mod rules;
 
 use std::{sync::Arc, time::Duration};
 
-use nexus_ports::{Lease, Measurement, MetricSink, MetricUnit, SequenceNumber, ShardProgress};
+use nexus_ports::{Lease, Measurement, MetricSink, MetricUnit, Monotonic, SequenceNumber, ShardProgress, TaskHandle};
 use nexus_ports_testing::{EPOCH_UNIX_MS, MemoryFeed, MemoryLeaseStore, TestPlatform};
 use nexus_stream_worker::{GapListener, StreamWorker, StreamWorkerSettings};
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::sync::oneshot;
 
 pub use gate::Gate;
 pub use handler::{Behaviour, Effect, Effects, RecordingHandler};
@@ -20,6 +20,8 @@ pub const GROUP: &str = "router";
 
 /// What all workers of a test share.
 pub struct World {
+    /// Where the test itself runs; its clocks are the ones that effects and records carry.
+    pub machine: TestPlatform,
     pub feed: MemoryFeed,
     pub leases: MemoryLeaseStore,
     pub effects: Effects,
@@ -37,7 +39,7 @@ pub struct Running {
     pub metrics: Arc<Metrics>,
     machine: TestPlatform,
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<()>,
+    task: TaskHandle,
 }
 
 impl World {
@@ -45,20 +47,21 @@ impl World {
         let (feed, leases) = (MemoryFeed::new(shards), MemoryLeaseStore::default());
         let effects = Effects::default();
         let rules = Rules::watch(&leases, &effects);
-        Self { feed, leases, effects, rules, listener: None, adjust: |_| {} }
+        let machine = TestPlatform::new(1);
+        Self { machine, feed, leases, effects, rules, listener: None, adjust: |_| {} }
     }
 
     /// Puts `count` records for a key, wherever it leads.
     pub fn put(&self, key: &str, count: usize) {
         for _ in 0..count {
-            let (shard, number) = self.feed.put(key, key, now_unix_ms());
+            let (shard, number) = self.feed.put(key, key, self.now_unix_ms());
             self.rules.expect(&shard, &number);
         }
     }
 
     pub fn put_into(&self, shard: &str, count: usize) -> Vec<SequenceNumber> {
         let put = |_| {
-            let number = self.feed.put_into(shard, shard, shard, now_unix_ms());
+            let number = self.feed.put_into(shard, shard, shard, self.now_unix_ms());
             self.rules.expect(shard, &number);
             number
         };
@@ -72,12 +75,17 @@ impl World {
     pub fn start_with(&self, id: &str, behaviour: Behaviour) -> Running {
         let machine = TestPlatform::new(id.bytes().fold(7, |seed, byte| seed * 31 + u64::from(byte)));
         // All machines agree on the time of day.
-        machine.leap_wall_clock_ms(i64::try_from(now_unix_ms() - EPOCH_UNIX_MS).unwrap());
+        machine.leap_wall_clock_ms(i64::try_from(self.now_unix_ms() - EPOCH_UNIX_MS).unwrap());
         let (gate, leases, metrics) = (Gate::default(), self.leases.another_client(), Arc::new(Metrics::default()));
         leases.set_latency(Duration::from_millis(8));
         let mut settings = StreamWorkerSettings::for_table_stream(GROUP, id);
         (self.adjust)(&mut settings);
-        let handler = RecordingHandler { worker: id.to_owned(), effects: self.effects.clone(), behaviour };
+        let handler = RecordingHandler {
+            worker: id.to_owned(),
+            platform: self.machine.platform.clone(),
+            effects: self.effects.clone(),
+            behaviour,
+        };
         let mut platform = machine.platform.clone();
         platform.spawner = gate.spawner(platform.spawner);
         let worker = StreamWorker::new(
@@ -96,8 +104,24 @@ impl World {
         let run = worker.run_until(async move {
             let _ = stopped.await;
         });
-        let task = tokio::spawn(gate.wrap(Box::pin(run)));
+        let task = self.machine.platform.spawn("worker", gate.wrap(Box::pin(run)));
         Running { id: id.to_owned(), leases, gate, metrics, machine, stop: Some(stop), task }
+    }
+
+    pub fn now(&self) -> Monotonic {
+        self.machine.platform.monotonic()
+    }
+
+    pub fn now_unix_ms(&self) -> u64 {
+        self.machine.platform.unix_time().as_millis()
+    }
+
+    pub async fn millis(&self, milliseconds: u64) {
+        self.machine.platform.sleep(Duration::from_millis(milliseconds)).await;
+    }
+
+    pub async fn seconds(&self, seconds: u64) {
+        self.millis(seconds * 1_000).await;
     }
 
     pub fn lease(&self, shard: &str) -> Lease {
@@ -120,10 +144,10 @@ impl World {
 
     /// Waits in simulated time until `holds`.
     pub async fn until(&self, what: &str, within: Duration, holds: impl Fn(&World) -> bool) {
-        let begun = tokio::time::Instant::now();
+        let begun = self.now();
         while !holds(self) {
-            assert!(begun.elapsed() < within, "not within {within:?}: {what}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            assert!(self.now().since(begun) < within, "not within {within:?}: {what}");
+            self.millis(10).await;
         }
     }
 
@@ -141,14 +165,14 @@ impl Running {
     /// Ends the worker in good order; nothing of it may be left.
     pub async fn stop(mut self) {
         self.stop.take().unwrap().send(()).unwrap();
-        (&mut self.task).await.unwrap();
+        self.task.join().await;
         assert_eq!(self.machine.running_tasks(), 0, "tasks of {} are left", self.id);
     }
 
     /// Ends it as a crash does.
     pub async fn crash(self) {
         self.task.abort();
-        let _ = self.task.await;
+        self.task.join().await;
         // Aborted tasks are dropped at the runtime's next turn.
         for _ in 0..10 {
             tokio::task::yield_now().await;
@@ -179,14 +203,4 @@ impl MetricSink for Metrics {
         assert_eq!(measurement.unit == MetricUnit::Milliseconds, measurement.name == "MillisBehind");
         self.recorded.lock().unwrap().push((measurement.name, measurement.value));
     }
-}
-
-/// Simulated time since the test began, as a wall clock shows it.
-pub fn now_unix_ms() -> u64 {
-    thread_local!(static ORIGIN: tokio::time::Instant = tokio::time::Instant::now());
-    EPOCH_UNIX_MS + ORIGIN.with(|origin| u64::try_from(origin.elapsed().as_millis()).unwrap())
-}
-
-pub async fn seconds(seconds: u64) {
-    tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
