@@ -134,7 +134,7 @@ impl HeldLease {
 
     /// What to do now. To be asked only while no call is under way.
     pub(crate) fn step(&self, now: Monotonic, draft: &Draft) -> StoreStep {
-        let due_at = self.due_at(draft).max(self.not_before);
+        let due_at = self.due_at(&draft.progress, draft.urgency);
         match (now >= due_at, self.must_read_back) {
             (false, _) => StoreStep::WaitUntil(due_at),
             (true, true) => StoreStep::ReadBack,
@@ -142,16 +142,18 @@ impl HeldLease {
         }
     }
 
-    fn due_at(&self, draft: &Draft) -> Monotonic {
+    /// When the next call is due.
+    pub(crate) fn due_at(&self, progress: &ShardProgress, urgency: Urgency) -> Monotonic {
         let renewal_at = Monotonic(self.renewed_at.0 + self.times.renew_every);
-        let checkpoint_in = match draft.urgency {
-            _ if self.must_read_back => Duration::ZERO,
-            Urgency::Release => Duration::ZERO,
-            _ if draft.progress <= self.stored.progress => return renewal_at,
-            Urgency::Idle => self.times.checkpoint_every / 4,
-            Urgency::Periodic => self.times.checkpoint_every,
+        let checkpoint_at = |every: Duration| Monotonic(self.checkpointed_at.0 + every);
+        let due_at = match urgency {
+            _ if self.must_read_back => self.not_before,
+            Urgency::Release => self.not_before,
+            _ if *progress <= self.stored.progress => renewal_at,
+            Urgency::Idle => renewal_at.min(checkpoint_at(self.times.checkpoint_every / 4)),
+            Urgency::Periodic => renewal_at.min(checkpoint_at(self.times.checkpoint_every)),
         };
-        renewal_at.min(Monotonic(self.checkpointed_at.0 + checkpoint_in))
+        due_at.max(self.not_before)
     }
 
     fn next_lease(&self, draft: &Draft) -> Lease {

@@ -179,7 +179,8 @@ mod tests {
             vec![shard("c", &["p"]), shard("d", &["c"]), shard("p", &["gone"]), shard("x", &["x"])],
             at(0),
         );
-        let order: Vec<_> = listing.without_lease(&LeaseTable::default()).map(|shard| shard.id.as_str()).collect();
+        let no_leases = LeaseTable::default();
+        let order: Vec<_> = listing.without_lease(&no_leases).map(|shard| shard.id.as_str()).collect();
         assert_eq!(order, ["p", "c", "d", "x"]);
         assert!(listing.has_child_of("c") && !listing.has_child_of("d"));
     }

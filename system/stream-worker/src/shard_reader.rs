@@ -77,8 +77,8 @@ enum ReadState {
 struct Gap {
     not_before: Monotonic,
     failures: u32,
-    /// Once repaired, nothing that arrived before this Unix time is missing.
-    repaired_up_to_ms: Option<u64>,
+    /// When the first record after the gap arrived: what a repair covers lies before it.
+    next_arrival_ms: Option<u64>,
     /// What is still there must be read from its beginning.
     reads_from_oldest: bool,
 }
@@ -179,7 +179,7 @@ impl ShardReader {
         match outcome {
             // Long gone: a feed that does not tell goes on at its oldest record as if nothing were missing.
             Ok(_) if self.is_stale_by(wall.as_millis()) => {
-                self.gap = Some(Gap { repaired_up_to_ms: Some(wall.as_millis()), ..Gap::new(now) });
+                self.gap = Some(Gap::new(now));
             }
             Ok(cursor) => self.cursor = Some(cursor),
             Err(failure) => self.on_failure(failure, now, jitter),
@@ -223,7 +223,7 @@ impl ShardReader {
     fn take_records(&mut self, records: Vec<FeedRecord>, now: Monotonic) -> usize {
         let first_arrival = records.iter().find_map(|record| record.arrived_at_ms);
         if let Some(arrived_at_ms) = first_arrival.filter(|at_ms| self.is_stale_by(*at_ms)) {
-            self.gap = Some(Gap { repaired_up_to_ms: Some(arrived_at_ms), ..Gap::new(now) });
+            self.gap = Some(Gap { next_arrival_ms: Some(arrived_at_ms), ..Gap::new(now) });
         }
         // After a gap the oldest records that are left may be ones that the handler has already.
         let is_new = |record: &FeedRecord| self.last_read.as_ref().is_none_or(|last| record.sequence_number > *last);
@@ -292,19 +292,17 @@ impl ShardReader {
         }
     }
 
-    /// The outcome of [`WorkStep::ReportGap`].
-    pub(crate) fn on_gap_reported(&mut self, is_repaired: bool, now: Monotonic, jitter: f64) {
+    /// The outcome of [`WorkStep::ReportGap`]; the repair began at `started_wall` by our own wall clock.
+    pub(crate) fn on_gap_reported(&mut self, is_repaired: bool, started_wall: UnixTime, now: Monotonic, jitter: f64) {
         let Some(gap) = &mut self.gap else { return };
         if !is_repaired {
             gap.failures += 1;
             gap.not_before = Monotonic(now.0 + self.pace.backoff.pause(gap.failures, jitter));
             return;
         }
-        let (repaired_up_to_ms, reads_from_oldest) = (gap.repaired_up_to_ms, gap.reads_from_oldest);
+        let (next_arrival_ms, reads_from_oldest) = (gap.next_arrival_ms, gap.reads_from_oldest);
         self.gap = None;
-        if let Some(at_ms) = repaired_up_to_ms {
-            self.freshen(at_ms);
-        }
+        self.freshen(next_arrival_ms.unwrap_or_default().max(started_wall.as_millis()));
         if reads_from_oldest {
             self.resume = FeedStart::Oldest;
         }
@@ -366,7 +364,7 @@ impl ShardReader {
 
 impl Gap {
     fn new(now: Monotonic) -> Self {
-        Self { not_before: now, failures: 0, repaired_up_to_ms: None, reads_from_oldest: false }
+        Self { not_before: now, failures: 0, next_arrival_ms: None, reads_from_oldest: false }
     }
 }
 

@@ -41,7 +41,7 @@ enum WorkAnswer {
     Page { started_at: Monotonic, started_wall: UnixTime, page: Result<FeedPage, FeedFailure> },
     Handled { handler: Box<dyn ShardHandler>, handled: Handled },
     HandlerPanicked,
-    GapReported(Result<(), GapUnrepaired>),
+    GapReported { started_wall: UnixTime, repair: Result<(), GapUnrepaired> },
     Listed(Result<Vec<FeedShard>, FeedFailure>),
 }
 
@@ -206,6 +206,11 @@ impl ShardTask {
         if self.store_call.is_some() {
             return None;
         }
+        let (durable, _) = self.reader.durable();
+        let soonest = self.held.due_at(durable, self.urgency());
+        if now < soonest {
+            return Some(soonest);
+        }
         let draft = self.draft();
         self.store_call = Some(match self.held.step(now, &draft) {
             StoreStep::WaitUntil(at) => return Some(at),
@@ -218,10 +223,14 @@ impl ShardTask {
         None
     }
 
+    fn urgency(&self) -> Urgency {
+        let is_stopped = self.stop_by.is_some() && self.work_call.is_none();
+        if self.is_finished || is_stopped { Urgency::Release } else { self.reader.urgency() }
+    }
+
     fn draft(&self) -> Draft {
         let (durable, bookmark) = self.reader.durable();
-        let is_stopped = self.stop_by.is_some() && self.work_call.is_none();
-        let urgency = if self.is_finished || is_stopped { Urgency::Release } else { self.reader.urgency() };
+        let urgency = self.urgency();
         if self.is_finished {
             let memory = Bookmark { memory: String::new(), ..bookmark.clone() }.encode().unwrap_or_default();
             return Draft { progress: ShardProgress::Finished, memory, urgency };
@@ -271,12 +280,17 @@ impl ShardTask {
             WorkAnswer::Handled { handler, handled } => {
                 self.handler = Some(handler);
                 self.reader.on_handled(handled, now);
+                if self.reader.durable().1.encode().is_err() {
+                    shared.count(measure::CHECKPOINT_FAILURES, 1.0);
+                }
             }
             WorkAnswer::HandlerPanicked => {
                 shared.count(measure::HANDLER_PANICS, 1.0);
                 self.reader.on_handler_gone(now, jitter);
             }
-            WorkAnswer::GapReported(outcome) => self.reader.on_gap_reported(outcome.is_ok(), now, jitter),
+            WorkAnswer::GapReported { started_wall, repair } => {
+                self.reader.on_gap_reported(repair.is_ok(), started_wall, now, jitter);
+            }
             WorkAnswer::Listed(outcome) => self.reader.on_listing(outcome, now, jitter),
         }
     }
@@ -349,10 +363,13 @@ fn list(shared: Arc<Shared>) -> BoxFuture<'static, WorkAnswer> {
 
 fn report_gap(shared: Arc<Shared>, shard: String, after: ShardProgress) -> BoxFuture<'static, WorkAnswer> {
     Box::pin(async move {
-        let Some(listener) = &shared.gap_listener else { return WorkAnswer::GapReported(Ok(())) };
-        let report = AssertUnwindSafe(listener.trimmed(&shard, &after)).catch_unwind().await;
-        let detail = || "the repair panicked".to_owned();
-        WorkAnswer::GapReported(report.unwrap_or_else(|_| Err(GapUnrepaired { detail: detail() })))
+        let started_wall = shared.platform.unix_time();
+        let Some(listener) = &shared.gap_listener else {
+            return WorkAnswer::GapReported { started_wall, repair: Ok(()) };
+        };
+        let repair = AssertUnwindSafe(listener.trimmed(&shard, &after)).catch_unwind().await;
+        let panicked = |_| Err(GapUnrepaired { detail: "the repair panicked".to_owned() });
+        WorkAnswer::GapReported { started_wall, repair: repair.unwrap_or_else(panicked) }
     })
 }
 

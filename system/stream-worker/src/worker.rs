@@ -286,20 +286,24 @@ impl Membership {
     /// Tries to take one lease. If the outcome stays unknown, the next scan shows the lease in our name and without a task,
     /// which makes it free to us.
     async fn take(&mut self, shard: &str) {
-        let Some(seen) = self.table.get(shard) else { return };
-        let expected_counter = seen.lease.counter;
-        let taken = Lease {
-            owner: Some(self.shared.settings.worker_id.clone()),
-            epoch: seen.lease.epoch + 1,
-            counter: expected_counter + 1,
-            ..seen.lease.clone()
-        };
+        let Some(mut stored) = self.table.get(shard).map(|seen| seen.lease.clone()) else { return };
+        if stored.owner.as_ref() == Some(&self.shared.settings.worker_id) {
+            // In our name, from a life of the lease that is over. Given up first, so that the epoch that we then work under
+            // begins with a change of owner, as every epoch does.
+            let released = handed_over(&stored, None);
+            if self.shared.bounded_replace(stored.counter, &released).await.is_err() {
+                return;
+            }
+            self.table.observe_one(released.clone(), self.now());
+            stored = released;
+        }
+        let taken = handed_over(&stored, Some(self.shared.settings.worker_id.clone()));
         let started_at = self.now();
-        let is_ours = match self.shared.bounded_replace(expected_counter, &taken).await {
+        let is_ours = match self.shared.bounded_replace(stored.counter, &taken).await {
             Ok(()) => true,
             Err(WriteFailure::Unknown(_)) => {
                 let found = self.shared.bounded_lease_read(shard).await;
-                matches!(found, Ok(Some(found)) if found.owner == taken.owner && found.epoch == taken.epoch && found.counter == taken.counter)
+                matches!(found, Ok(Some(found)) if is_same_write(&found, &taken))
             }
             Err(_) => false,
         };
@@ -347,6 +351,16 @@ impl Drop for Membership {
             task.handle.abort();
         }
     }
+}
+
+/// The same lease with another owner, and therefore under the next epoch.
+fn handed_over(lease: &Lease, owner: Option<String>) -> Lease {
+    Lease { owner, epoch: lease.epoch + 1, counter: lease.counter + 1, ..lease.clone() }
+}
+
+/// Our own write is known by who, when and how often: no other worker writes our name, and we never write it twice alike.
+fn is_same_write(one: &Lease, other: &Lease) -> bool {
+    (&one.owner, one.epoch, one.counter) == (&other.owner, other.epoch, other.counter)
 }
 
 /// A lease that nobody holds yet. Its position counts as fresh from now on: what the feed drops before anybody reads it

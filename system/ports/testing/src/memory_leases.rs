@@ -21,6 +21,7 @@ pub struct LeaseWrite {
     pub after: Lease,
 }
 
+type Observer = Box<dyn FnMut(&LeaseWrite) + Send>;
 type FateSource<F> = Box<dyn FnMut() -> F + Send>;
 
 /// Leases in memory. Clones are the same client; [`MemoryLeaseStore::another_client`] shares the leases, but has fates of
@@ -35,6 +36,7 @@ pub struct MemoryLeaseStore {
 struct Stored {
     leases: BTreeMap<(String, String), Lease>,
     journal: Vec<LeaseWrite>,
+    observer: Option<Observer>,
 }
 
 #[derive(Default)]
@@ -104,6 +106,11 @@ impl MemoryLeaseStore {
     /// Every write that took effect, in order.
     pub fn journal(&self) -> Vec<LeaseWrite> {
         self.with_stored(|stored| stored.journal.clone())
+    }
+
+    /// Shows every write to `observer` at the moment when it takes effect. It must not call this store.
+    pub fn observe_writes(&self, observer: impl FnMut(&LeaseWrite) + Send + 'static) {
+        self.with_stored(|stored| stored.observer = Some(Box::new(observer)));
     }
 
     /// Puts or removes leases behind everybody's back; the journal does not show it.
@@ -222,7 +229,11 @@ impl Stored {
             return Err(LeaseMoved { shard: write.lease.shard });
         }
         self.leases.insert(key, write.lease.clone());
-        self.journal.push(LeaseWrite { group: write.group, before, after: write.lease });
+        let written = LeaseWrite { group: write.group, before, after: write.lease };
+        if let Some(observer) = &mut self.observer {
+            observer(&written);
+        }
+        self.journal.push(written);
         Ok(())
     }
 }
