@@ -271,6 +271,24 @@ fn bytes_that_are_no_text_are_parked_as_base64() {
 }
 
 #[test]
+fn what_is_parked_fits_into_an_item_of_400_kb() {
+    let long = "ä".repeat(400 * 1024);
+    let bytes = vec![0xff; 800 * 1024];
+    for (key, body) in [("", long.as_bytes()), (long.as_str(), &bytes), ("order-a", b"")] {
+        let mut bench = Bench::new(Vec::new());
+        bench.accept(vec![FeedRecord { body: body.to_vec(), ..raw_record(1, key, "") }]);
+        let calls = bench.calls();
+        let [Call::Park(parked)] = calls.as_slice() else { panic!("{calls:?}") };
+        assert!((1..=1_024).contains(&parked.key.len()), "{}", parked.key.len());
+        let bytes = parked.body.len() + parked.detail.len() + parked.key.len();
+        assert!(bytes < 390_000, "{bytes}");
+        assert!(parked.body.len() > 300 * 1024 || body.is_empty(), "no more is cut off than must be");
+        bench.parking_written(&calls[0], Ok(()));
+        assert_eq!(bench.durable(), Some(1));
+    }
+}
+
+#[test]
 fn an_entry_that_the_service_rejects_is_poison() {
     let mut bench = Bench::new(Vec::new());
     bench.accept(vec![record(1, &event("order-a", 1)), record(2, &event("order-b", 1))]);
@@ -380,7 +398,7 @@ fn a_call_of_which_no_entry_was_taken_failed_as_a_whole() {
         bench.accept(vec![record(1, &event("order-a", 1)), record(2, &event("order-b", 1))]);
         let batch = bench.put();
         bench.answer_put(batch, Ok(outcome));
-        assert_eq!(bench.routing.core.is_down(), is_down, "{name}");
+        assert_eq!(bench.routing.lanes.core.is_down(), is_down, "{name}");
     }
 }
 
@@ -616,16 +634,47 @@ fn a_record_read_twice_counts_once() {
 }
 
 #[test]
-fn topic_batches_stay_within_ten_messages_and_stream_batches_within_their_bytes() {
-    let mut bench = Bench::new(Vec::new());
-    bench.accept((1..=25).map(|index| record(index, &event(&format!("cart-{index}"), 1))).collect());
-    let sizes: Vec<_> = bench
-        .calls()
-        .iter()
-        .map(|call| match call {
-            Call::Put { carried, .. } => carried.len(),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(sizes, [10, 10, 5]);
+fn batches_stay_within_what_their_destination_takes() {
+    let big = |stream: &str| {
+        // 120 KiB of carrier's name fail the schema, so that the size has to come from the envelope.
+        let mut big = event(stream, 1);
+        big.envelope.correlation_id = "x".repeat(120 * 1024);
+        crate::events::sealed(big)
+    };
+    let table: [(&str, Vec<nexus_ports::EventRecord>, &[usize]); 3] = [
+        ("ten messages", (1..=25).map(|index| event(&format!("cart-{index}"), 1)).collect(), &[10, 10, 5]),
+        ("256 KiB of messages", (1..=5).map(|index| big(&format!("cart-{index}"))).collect(), &[2, 2, 1]),
+        ("5 MiB of entries", (1..=60).map(|index| big(&format!("order-{index}"))).collect(), &[42, 18]),
+    ];
+    for (name, events, wanted) in table {
+        let mut bench = Bench::new(Vec::new());
+        bench.accept(events.iter().zip(1..).map(|(event, position)| record(position, event)).collect());
+        let sizes: Vec<_> = bench
+            .calls()
+            .iter()
+            .map(|call| match call {
+                Call::Put { carried, .. } => carried.len(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(sizes, wanted, "{name}");
+    }
+}
+
+#[test]
+fn an_event_larger_than_its_destination_takes_is_poison() {
+    for (stream, bytes, is_poison) in [
+        ("cart-a", 255 * 1024, false),
+        ("cart-a", 257 * 1024, true),
+        ("order-a", 1023 * 1024, false),
+        ("order-a", 1025 * 1024, true),
+    ] {
+        let mut large = event(stream, 1);
+        large.envelope.correlation_id = "x".repeat(bytes);
+        let mut bench = Bench::new(Vec::new());
+        bench.accept(vec![record(1, &crate::events::sealed(large))]);
+        let calls = bench.calls();
+        assert_eq!(matches!(calls.as_slice(), [Call::Park(_)]), is_poison, "{stream} {bytes}");
+        assert_eq!(matches!(calls.as_slice(), [Call::Put { .. }]), !is_poison, "{stream} {bytes}");
+    }
 }
