@@ -10,7 +10,7 @@ use crate::{
     aggregate::{Content, Fault, Item},
     calls::{Answer, Carried},
     examine::Examined,
-    lane::Lane,
+    lane::{Lane, Lanes},
     notes::Note,
     remembered::Span,
     routing::Routing,
@@ -46,7 +46,7 @@ impl Routing {
     ) {
         match outcome {
             Err(failure) => {
-                self.fail_lane(|routing| routing.lane_to(destination), now);
+                self.fail_lane(|lanes| lanes.to(destination), now);
                 let is_call_refused = matches!(failure, CallFailure::Rejected(_));
                 let is_alone = carried.len() == 1;
                 for event in carried {
@@ -62,9 +62,9 @@ impl Routing {
                 let tells_of_life =
                     |outcome: &Result<(), EntryFailure>| matches!(outcome, Ok(()) | Err(EntryFailure::Rejected(_)));
                 if outcomes.iter().any(tells_of_life) {
-                    self.lane_to(destination).succeed();
+                    self.lanes.to(destination).succeed();
                 } else {
-                    self.fail_lane(|routing| routing.lane_to(destination), now);
+                    self.fail_lane(|lanes| lanes.to(destination), now);
                 }
                 for (event, outcome) in carried.iter().zip(outcomes) {
                     match outcome {
@@ -80,20 +80,11 @@ impl Routing {
         }
     }
 
-    fn lane_to(&mut self, destination: Destination) -> &mut Lane {
-        match destination {
-            Destination::Core => &mut self.core,
-            Destination::Background => &mut self.background,
-        }
-    }
-
-    fn fail_lane(&mut self, lane: impl Fn(&mut Routing) -> &mut Lane, now: Monotonic) {
-        let (name, failures) = {
-            let lane = lane(self);
-            (lane.name, lane.failures() + 1)
-        };
-        let pause = self.settings.pause(failures, (self.jitter)("router-breaker", name));
-        lane(self).fail(Monotonic(now.0.saturating_add(pause)));
+    fn fail_lane(&mut self, lane: impl FnOnce(&mut Lanes) -> &mut Lane, now: Monotonic) {
+        let Routing { lanes, settings, jitter, .. } = self;
+        let lane = lane(lanes);
+        let name = lane.name;
+        lane.fail(now, |failures| settings.pause(failures, jitter("router-breaker", name)));
     }
 
     /// The destination has the event, for good.
@@ -138,8 +129,8 @@ impl Routing {
     }
 
     fn parked_listed(&mut self, outcome: Result<Vec<ParkedAggregate>, ReadFailure>, now: Monotonic) {
-        let Ok(entries) = outcome else { return self.fail_lane(|routing| &mut routing.parking, now) };
-        self.parking.succeed();
+        let Ok(entries) = outcome else { return self.fail_lane(|lanes| &mut lanes.parking, now) };
+        self.lanes.parking.succeed();
         self.parked = Some(entries.iter().map(|entry| (entry.key.clone(), entry.clone())).collect());
         for entry in &entries {
             self.settle_covered(entry);
@@ -166,7 +157,7 @@ impl Routing {
         match outcome {
             Ok(()) => {
                 let tickets = aggregate.unversioned.drain(..told).flat_map(|item| item.tickets).collect();
-                self.parking.succeed();
+                self.lanes.parking.succeed();
                 self.settle(tickets);
                 if written.counter == 1 {
                     self.notes.push(Note::Parked { reason: written.reason });
@@ -175,14 +166,14 @@ impl Routing {
             }
             Err(WriteFailure::Refused(_)) => {
                 aggregate.is_parking_in_doubt = true;
-                self.parking.succeed();
+                self.lanes.parking.succeed();
             }
             Err(WriteFailure::Unknown(_)) => {
                 aggregate.is_parking_in_doubt = true;
-                self.fail_lane(|routing| &mut routing.parking, now);
+                self.fail_lane(|lanes| &mut lanes.parking, now);
             }
             // Nothing was written: the same need arises again, after the lane's pause.
-            Err(_) => self.fail_lane(|routing| &mut routing.parking, now),
+            Err(_) => self.fail_lane(|lanes| &mut lanes.parking, now),
         }
     }
 
@@ -196,10 +187,10 @@ impl Routing {
         let Some(aggregate) = self.active.get_mut(key) else { return };
         aggregate.is_busy = false;
         match outcome {
-            Err(_) => self.fail_lane(|routing| &mut routing.parking, now),
+            Err(_) => self.fail_lane(|lanes| &mut lanes.parking, now),
             Ok(found) => {
                 aggregate.is_parking_in_doubt = false;
-                self.parking.succeed();
+                self.lanes.parking.succeed();
                 match found {
                     Some(entry) => self.parked_is(entry),
                     None => self.released(key),
@@ -227,9 +218,9 @@ impl Routing {
         aggregate.is_busy = false;
         let known = aggregate.known;
         match outcome {
-            Err(_) => self.fail_lane(|routing| &mut routing.store, now),
+            Err(_) => self.fail_lane(|lanes| &mut lanes.store, now),
             Ok(page) => {
-                self.store.succeed();
+                self.lanes.store.succeed();
                 match known {
                     None => self.review(stream, page),
                     Some(span) => self.repair(stream, span.last, page),

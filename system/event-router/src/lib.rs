@@ -52,3 +52,9 @@ pub use repair::{RepairInterrupted, Repaired};
 pub use router::Router;
 pub use routing::ROUTER_CONSUMER;
 pub use settings::RouterSettings;
+
+#[cfg(test)]
+mod core_tests;
+#[cfg(test)]
+#[path = "../tests/support/events.rs"]
+mod events;

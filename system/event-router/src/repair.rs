@@ -5,7 +5,7 @@ use nexus_ports::{
     ParkReason, ParkedAggregate, ReadFailure, ReplayFailure, StreamCatalogue, StreamName, Version, WriteFailure,
 };
 
-use crate::{ROUTER_CONSUMER, Router, router::Shared, router::lost};
+use crate::{ROUTER_CONSUMER, Router, router::Shared, router::lost, routing::kept_body};
 
 /// Aggregates repaired at once.
 const REPAIRS_AT_ONCE: usize = 16;
@@ -166,7 +166,7 @@ impl Shared {
         let page = self.read_events(stream, Version(version.0.saturating_sub(1))).await;
         let page = page.map_err(|failure| failure.to_string())?;
         match page.events.first().filter(|event| event.version == version) {
-            Some(event) => serde_json::to_string(event).map_err(|error| error.to_string()),
+            Some(event) => serde_json::to_vec(event).map(|body| kept_body(&body)).map_err(|error| error.to_string()),
             None => Ok(String::new()),
         }
     }

@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, btree_map};
 
 use base64::Engine;
 use nexus_ports::{
-    FeedRecord, Monotonic, ParkReason, ParkedAggregate, SequenceNumber, StreamEntry, StreamName, TopicMessage,
-    UnixTime, Version,
+    FeedRecord, Monotonic, ParkReason, ParkedAggregate, SequenceNumber, StreamEntry, StreamName, UnixTime, Version,
 };
 
 use crate::{
@@ -18,7 +17,7 @@ use crate::{
     aggregate::{Aggregate, Content, Fault, Item, Need},
     calls::{Batch, Call, Carried},
     examine::{Examined, Examiner, Outgoing},
-    lane::Lane,
+    lane::{Lane, Lanes},
     ledger::{Ledger, Ticket},
     notes::Note,
     remembered::{Remembered, Span},
@@ -29,6 +28,10 @@ pub const ROUTER_CONSUMER: &str = "router";
 
 /// Versions before a cold aggregate's first event that are looked at for recent ones.
 const REVIEW_VERSIONS: u64 = 16;
+
+const KEY_BYTES_MAX: usize = 1_000;
+const BODY_BYTES_MAX: usize = 360 * 1024;
+const DETAIL_CHARACTERS_MAX: usize = 2_000;
 
 /// A fraction in [0, 1) for a purpose and a logical key.
 pub(crate) type Jitter = Box<dyn Fn(&'static str, &str) -> f64 + Send>;
@@ -43,10 +46,7 @@ pub(crate) struct Routing {
     pub(crate) active: BTreeMap<String, Aggregate>,
     /// Entries of the parking lot, as far as known; `None` until they were listed.
     pub(crate) parked: Option<BTreeMap<String, ParkedAggregate>>,
-    pub(crate) core: Lane,
-    pub(crate) background: Lane,
-    pub(crate) parking: Lane,
-    pub(crate) store: Lane,
+    pub(crate) lanes: Lanes,
     pub(crate) notes: Vec<Note>,
     /// Spans learned since they were last taken, for the other shards of this process.
     pub(crate) learned: Vec<(StreamName, Span)>,
@@ -75,10 +75,7 @@ impl Routing {
             remembered: Remembered::from_text(memory, settings.aggregates_remembered),
             active: BTreeMap::new(),
             parked: None,
-            core: Lane::new("core", StreamEntry::BATCH_MAX, settings.stream_calls_max),
-            background: Lane::new("background", TopicMessage::BATCH_MAX, settings.topic_calls_max),
-            parking: Lane::new("parking", 1, settings.store_calls_max),
-            store: Lane::new("store", 1, settings.store_calls_max),
+            lanes: Lanes::new(&settings),
             notes: Vec::new(),
             learned: Vec::new(),
             next_arrival: 0,
@@ -99,7 +96,7 @@ impl Routing {
                 }
                 Examined::Poison(mut poison) => {
                     self.notes.push(Note::ValidationFailed { event_type: poison.event_type.take() });
-                    let (key, version) = (std::mem::take(&mut poison.key), poison.version);
+                    let (key, version) = (parking_key(std::mem::take(&mut poison.key)), poison.version);
                     self.enter(key, version, Item::poison(poison, vec![ticket], arrival), elsewhere);
                 }
             }
@@ -170,11 +167,16 @@ impl Routing {
                     continue;
                 }
                 Need::Route { version, destination } => {
+                    let lane = self.lanes.to(destination);
+                    if !lane.has_room(now) {
+                        wake_at(&mut self.wake, lane.due_after(now));
+                        continue;
+                    }
                     ready.add(key, version, destination, aggregate);
                     continue;
                 }
-                Need::Park(_) | Need::Raise | Need::ReadBack => &mut self.parking,
-                Need::Review(_) | Need::Repair(_) => &mut self.store,
+                Need::Park(_) | Need::Raise | Need::ReadBack => &mut self.lanes.parking,
+                Need::Review(_) | Need::Repair(_) => &mut self.lanes.store,
             };
             if !lane.has_room(now) {
                 wake_at(&mut self.wake, lane.due_after(now));
@@ -196,11 +198,11 @@ impl Routing {
             return None;
         }
         // One list at a time, whatever else the lane may carry.
-        if self.parking.has_room(now) && self.parking.is_idle() {
-            self.parking.begin();
+        if self.lanes.parking.has_room(now) && self.lanes.parking.is_idle() {
+            self.lanes.parking.begin();
             return Some(Call::ListParked);
         }
-        wake_at(&mut self.wake, self.parking.due_after(now));
+        wake_at(&mut self.wake, self.lanes.parking.due_after(now));
         None
     }
 
@@ -210,10 +212,7 @@ impl Routing {
             Destination::Core => StreamEntry::BATCH_BYTES_MAX,
             Destination::Background => self.settings.message_bytes_max,
         };
-        let lane = match destination {
-            Destination::Core => &mut self.core,
-            Destination::Background => &mut self.background,
-        };
+        let lane = self.lanes.to(destination);
         if lane.is_cautious() {
             // While the destination is down, probes go around: nobody's last attempt is spent before everybody's first.
             ready.sort_unstable_by_key(|event| (event.attempts, event.arrival));
@@ -259,9 +258,9 @@ impl Routing {
             lane.is_down() && self.waiting_for(destination) >= self.settings.kept_back_while_down
         };
         self.ledger.kept_back() < self.settings.kept_back_max
-            && !self.parking.is_down()
-            && !is_choked(&self.core, Destination::Core)
-            && !is_choked(&self.background, Destination::Background)
+            && !self.lanes.parking.is_down()
+            && !is_choked(&self.lanes.core, Destination::Core)
+            && !is_choked(&self.lanes.background, Destination::Background)
     }
 
     fn waiting_for(&self, destination: Destination) -> usize {
@@ -362,6 +361,26 @@ fn call_for(
     }
 }
 
+/// A key that the parking lot can store: it takes at most 1,024 bytes, and at least one. Names of streams are shorter;
+/// longer keys only come with records that are damaged.
+fn parking_key(key: String) -> String {
+    if key.is_empty() { "(none)".to_owned() } else { cut(&key, KEY_BYTES_MAX).to_owned() }
+}
+
+/// The record as it came, as far as an item of 400 KB takes it: an entry that is refused for its size would hold up its
+/// shard for ever. What is cut off still lies in the event store.
+pub(crate) fn kept_body(body: &[u8]) -> String {
+    match std::str::from_utf8(body) {
+        Ok(text) => cut(text, BODY_BYTES_MAX).to_owned(),
+        // Base64 makes four bytes of three.
+        Err(_) => base64::engine::general_purpose::STANDARD.encode(&body[..body.len().min(BODY_BYTES_MAX / 4 * 3)]),
+    }
+}
+
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
 /// The parking lot's entry for an aggregate that has to wait from this version on; everything that waits with it is
 /// accounted for at once.
 fn parked(key: &str, aggregate: &Aggregate, version: Option<Version>, unix_time: UnixTime) -> Option<ParkedAggregate> {
@@ -373,18 +392,14 @@ fn parked(key: &str, aggregate: &Aggregate, version: Option<Version>, unix_time:
         .fault
         .clone()
         .unwrap_or_else(|| Fault { reason: ParkReason::Poison, detail: "the record cannot be routed".to_owned() });
-    let body = match std::str::from_utf8(item.body()) {
-        Ok(text) => text.to_owned(),
-        Err(_) => base64::engine::general_purpose::STANDARD.encode(item.body()),
-    };
     Some(ParkedAggregate {
         consumer: ROUTER_CONSUMER.to_owned(),
         key: key.to_owned(),
         first_version: version,
         last_version: aggregate.waiting.last_key_value().map(|(last, _)| *last),
-        body,
+        body: kept_body(item.body()),
         reason: fault.reason,
-        detail: fault.detail,
+        detail: fault.detail.chars().take(DETAIL_CHARACTERS_MAX).collect(),
         attempts: item.attempts,
         parked_at_ms: unix_time.as_millis(),
         counter: 1,
