@@ -1,6 +1,14 @@
 //! The notification worker: receives, has the effect, then deletes.
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::{
     FutureExt, StreamExt,
@@ -59,12 +67,13 @@ impl NotificationWorker {
     /// Works until `stop` resolves; then no further message is received and those at hand are finished.
     pub async fn run_until(&self, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop.fuse());
+        let stopping = AtomicBool::new(false);
         let mut batches: FuturesUnordered<BoxFuture<'_, BatchEnd>> = FuturesUnordered::new();
         let mut pace = Pace::default();
         let mut receiving: Option<BoxFuture<'_, Result<Vec<QueueMessage>, CallFailure>>> = None;
         loop {
             if receiving.is_none() && batches.len() < self.batches_allowed(&pace) {
-                receiving = Some(self.receive_after(pace));
+                receiving = Some(Box::pin(self.receive_after(pace, &stopping)));
             }
             match self.turn(stop.as_mut(), &mut receiving, &mut batches).await {
                 Turn::Received(received) => {
@@ -78,6 +87,7 @@ impl NotificationWorker {
                 Turn::Stopped => break,
             }
         }
+        stopping.store(true, Ordering::Relaxed);
         if let Some(receiving) = receiving
             && let Ok(Ok(messages)) = self.platform.timeout(self.settings.stop_patience, receiving).await
         {
@@ -131,23 +141,24 @@ impl NotificationWorker {
         }
     }
 
-    /// Receives, after the pause that failures call for.
-    fn receive_after(&self, pace: Pace) -> BoxFuture<'_, Result<Vec<QueueMessage>, CallFailure>> {
-        Box::pin(async move {
-            let failures = pace.receive_failures.max(pace.outbox_failures);
-            if failures > 0 {
-                self.platform.sleep(self.settings.backoff(&self.platform, failures, "receive")).await;
-            }
-            let count_max = if pace.outbox_failures > 0 { 1 } else { self.settings.batch_max };
-            let NotificationSettings { wait_seconds, visibility_seconds, call_timeout, .. } = self.settings;
-            let patience = Duration::from_secs(wait_seconds.into()) + call_timeout;
-            let receive = self.queue.receive(count_max, wait_seconds, visibility_seconds);
-            match self.platform.timeout(patience, receive).await {
-                Ok(received) => received,
-                // Messages may have been given and stay hidden; they come again by themselves.
-                Err(timed_out) => Err(CallFailure::Unknown(UnknownOutcome { reason: timed_out.to_string() })),
-            }
-        })
+    /// Receives, after the pause that failures call for; nothing if the stop came before the call began.
+    async fn receive_after(&self, pace: Pace, stopping: &AtomicBool) -> Result<Vec<QueueMessage>, CallFailure> {
+        let failures = pace.receive_failures.max(pace.outbox_failures);
+        if failures > 0 {
+            self.platform.sleep(self.settings.backoff(&self.platform, failures, "receive")).await;
+        }
+        if stopping.load(Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
+        let count_max = if pace.outbox_failures > 0 { 1 } else { self.settings.batch_max };
+        let NotificationSettings { wait_seconds, visibility_seconds, call_timeout, .. } = self.settings;
+        let patience = Duration::from_secs(wait_seconds.into()) + call_timeout;
+        let receive = self.queue.receive(count_max, wait_seconds, visibility_seconds);
+        match self.platform.timeout(patience, receive).await {
+            Ok(received) => received,
+            // Messages may have been given and stay hidden; they come again by themselves.
+            Err(timed_out) => Err(CallFailure::Unknown(UnknownOutcome { reason: timed_out.to_string() })),
+        }
     }
 
     fn begin(

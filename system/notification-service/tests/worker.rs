@@ -195,6 +195,30 @@ async fn a_stop_lets_work_finish_and_leaves_nothing_running() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_between_receives_begins_none() {
+    let bench = Bench::with(1, NotificationSettings { backoff_first: Duration::from_secs(4), ..Default::default() });
+    bench.queue.script_receives([CallFate::NotSent]);
+    let (stop, ended) = bench.start();
+    tokio::task::yield_now().await;
+    assert_eq!(bench.counts.of("ReceiveFailures not-sent"), 1);
+    bench.put(&cart("k-1")[0]);
+    stop.send(()).unwrap();
+    ended.await.unwrap();
+    assert!(bench.queue.steps().iter().all(|step| matches!(step, QueueStep::Sent { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_receive_under_way_gives_at_the_stop_is_worked_on() {
+    let bench = Bench::new(1);
+    let (stop, ended) = bench.start();
+    bench.after(1).await;
+    stop.send(()).unwrap();
+    bench.put(&cart("k-1")[0]);
+    ended.await.unwrap();
+    assert_eq!((bench.outbox.notifications().len(), bench.queue.bodies().len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_function_is_told_what_must_come_again() {
     let bench = Bench::new(1);
     let ids = [bench.put(&cart("k-1")[0]), bench.queue.put("garbage"), bench.put(&cart("k-2")[0])];

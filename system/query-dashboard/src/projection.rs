@@ -66,6 +66,8 @@ impl AggregateReplayer for Projection {
     /// does.
     fn replay<'a>(&'a self, stream: &'a StreamName, _first: Version) -> BoxFuture<'a, Result<Version, ReplayFailure>> {
         Box::pin(async move {
+            // A replay is also how an emptied read model is filled again: our memory may be from before.
+            self.tools.writer.forget(stream);
             match self.tools.writer.repair(stream, None).await {
                 Advance::Reached(version) | Advance::Gap { reached: version } => Ok(version),
                 Advance::Stopped(stop) => Err(match stop.reason {

@@ -98,22 +98,13 @@ impl ProjectionShard {
     /// Works on these lanes side by side. Once a store failed for one, those that were not begun are left for later.
     async fn work_on(&mut self, lanes: Vec<(String, Lane)>) -> bool {
         let has_failed = AtomicBool::new(false);
-        let parked = self.parked.clone().unwrap_or_default();
         let tools = self.tools.clone();
-        let work = lanes.into_iter().map(|(key, lane)| {
-            let worker = LaneWorker { tools: &tools, is_parked: parked.contains(&key), key, lane, settled: Vec::new() };
-            let has_failed = &has_failed;
-            async move {
-                if has_failed.load(Ordering::Relaxed) {
-                    return worker.untouched();
-                }
-                let report = worker.work().await;
-                if report.end == LaneEnd::StoreFailed {
-                    has_failed.store(true, Ordering::Relaxed);
-                }
-                report
-            }
-        });
+        let mut work: Vec<BoxFuture<'_, LaneReport>> = Vec::with_capacity(lanes.len());
+        for (key, lane) in lanes {
+            let is_parked = self.parked.as_ref().is_some_and(|parked| parked.contains(&key));
+            let worker = LaneWorker { tools: &tools, is_parked, key, lane, settled: Vec::new() };
+            work.push(Box::pin(unless_failed(worker, &has_failed)));
+        }
         let reports: Vec<LaneReport> =
             stream::iter(work).buffer_unordered(self.tools.settings.aggregates_at_once.max(1)).collect().await;
         for report in reports {
@@ -163,6 +154,17 @@ impl ProjectionShard {
         };
         self.lanes.values().map(left).min()
     }
+}
+
+async fn unless_failed(worker: LaneWorker<'_>, has_failed: &AtomicBool) -> LaneReport {
+    if has_failed.load(Ordering::Relaxed) {
+        return worker.untouched();
+    }
+    let report = worker.work().await;
+    if report.end == LaneEnd::StoreFailed {
+        has_failed.store(true, Ordering::Relaxed);
+    }
+    report
 }
 
 impl ShardHandler for ProjectionShard {

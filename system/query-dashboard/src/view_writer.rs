@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nexus_ports::{
     EventPage, EventRecord, EventStorage, Measurement, MetricSink, MetricUnit, ParkReason, Platform, ReadConsistency,
-    ReadFailure, ReadModel, StoredView, StreamName, Version, WriteFailure, canonical_json,
+    ReadFailure, ReadModel, StoredView, StreamName, UnknownOutcome, Version, ViewMoved, WriteFailure, canonical_json,
 };
 
 use crate::{ProjectionSettings, fold::View, view_cache::ViewCache};
@@ -95,31 +95,36 @@ impl ViewWriter {
             if tries.attempts >= self.settings.attempts_max {
                 return Advance::Stopped(stop(reached, events, &tries, ParkReason::AttemptsExhausted));
             }
-            let (next, obstacle) = fold_run(view, &missing);
-            let written = match &next {
-                Some(next) => self.write(reached, next).await,
-                None => Ok(()),
+            let failure = match self.fold_and_write(stream, view, &missing).await {
+                Ok(advance) => return advance,
+                Err(failure) => failure,
             };
-            match written {
-                Ok(()) => {
-                    if let Some(next) = next {
-                        reached = next.version();
-                        self.count_written(&missing, reached);
-                        self.cache.put(stream, next);
-                    }
-                    match obstacle {
-                        Some(detail) => return Advance::Stopped(poison(reached, events, detail)),
-                        None => return Advance::Reached(reached),
-                    }
-                }
-                Err(failure) => {
-                    self.cache.forget(stream);
-                    if let Err(stop) = self.settle_failure(&mut tries, failure, reached, events).await {
-                        return Advance::Stopped(stop);
-                    }
-                }
+            self.cache.forget(stream);
+            if let Err(stop) = self.settle_failure(&mut tries, failure, reached, events).await {
+                return Advance::Stopped(stop);
             }
         }
+    }
+
+    /// One attempt: folds as many of the events as can be folded, and writes them at once.
+    async fn fold_and_write(
+        &self,
+        stream: &StreamName,
+        view: Option<View>,
+        events: &[&EventRecord],
+    ) -> Result<Advance, WriteFailure<ViewMoved>> {
+        let mut reached = view.as_ref().map_or(Version::START, View::version);
+        let (next, obstacle) = fold_run(view, events);
+        if let Some(next) = next {
+            self.write(reached, &next).await?;
+            reached = next.version();
+            self.count_written(events, reached);
+            self.cache.put(stream, next);
+        }
+        Ok(match obstacle {
+            Some(detail) => Advance::Stopped(poison(reached, events, detail)),
+            None => Advance::Reached(reached),
+        })
     }
 
     /// Brings the view forward by what the event store holds, up to `until` or, without it, to the end of the stream.
@@ -163,6 +168,11 @@ impl ViewWriter {
         Advance::Reached(reached)
     }
 
+    /// Lets go of what is remembered of a view, so that the next look at it is a read.
+    pub(crate) fn forget(&self, stream: &StreamName) {
+        self.cache.forget(stream);
+    }
+
     /// The version of the view, from memory or by a read.
     async fn standing(&self, stream: &StreamName) -> Result<Version, Stop> {
         if let Some(view) = self.cache.get(stream) {
@@ -193,7 +203,7 @@ impl ViewWriter {
         Ok(Some(view))
     }
 
-    async fn write(&self, expected: Version, view: &View) -> Result<(), WriteFailure<nexus_ports::ViewMoved>> {
+    async fn write(&self, expected: Version, view: &View) -> Result<(), WriteFailure<ViewMoved>> {
         let stored = StoredView {
             stream: view.stream().clone(),
             version: view.version(),
@@ -202,7 +212,7 @@ impl ViewWriter {
         };
         match self.platform.timeout(self.settings.call_timeout, self.read_model.write(expected, &stored)).await {
             Ok(written) => written,
-            Err(timed_out) => Err(WriteFailure::Unknown(nexus_ports::UnknownOutcome { reason: timed_out.to_string() })),
+            Err(timed_out) => Err(WriteFailure::Unknown(UnknownOutcome { reason: timed_out.to_string() })),
         }
     }
 
@@ -223,7 +233,7 @@ impl ViewWriter {
     async fn settle_failure(
         &self,
         tries: &mut Tries,
-        failure: WriteFailure<nexus_ports::ViewMoved>,
+        failure: WriteFailure<ViewMoved>,
         reached: Version,
         events: &[&EventRecord],
     ) -> Result<(), Stop> {
@@ -249,7 +259,7 @@ impl ViewWriter {
         }
     }
 
-    /// Counts a failed attempt; pauses if there is another.
+    /// Counts a failed attempt (but not the look after the last one); pauses if there is another.
     async fn try_again(
         &self,
         tries: &mut Tries,
@@ -257,7 +267,7 @@ impl ViewWriter {
         reached: Version,
         events: &[&EventRecord],
     ) -> Result<(), Stop> {
-        tries.attempts += 1;
+        tries.attempts = (tries.attempts + 1).min(self.settings.attempts_max);
         self.count("ProjectionRetries", 1.0);
         match setback {
             Setback::WillNotPass(detail) => {

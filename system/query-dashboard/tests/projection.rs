@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use nexus_ports::{AggregateReplayer, ParkReason, ParkingLot, ReplayFailure, Version};
+use nexus_ports::{AggregateReplayer, FeedHandler, ParkReason, ParkingLot, ReplayFailure, Version};
 use nexus_ports_testing::{ReadFate, WriteFate};
 use nexus_query_dashboard::ProjectionSettings;
 use serde_json::Value;
@@ -317,10 +317,58 @@ async fn an_emptied_read_model_is_built_anew_by_a_replay() {
     let bench = Bench::new(1);
     let events = payment("p-1", 3);
     bench.store(&events);
-    bench.shard().handle(feed(&events[..2])).await;
+    for known in [2, 3] {
+        bench.shard().handle(feed(&events[..known])).await;
+        bench.views.tamper(|views| views.clear());
+        assert_eq!(bench.projection.replay(&events[0].stream, Version(3)).await, Ok(Version(3)));
+        assert_eq!(bench.view_version("payment-p-1"), 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_emptied_read_model_is_built_anew_when_the_next_event_comes() {
+    let bench = Bench::new(1);
+    let events = payment("p-1", 3);
+    bench.store(&events);
+    let mut shard = bench.shard();
+    shard.handle(feed(&events[..2])).await;
     bench.views.tamper(|views| views.clear());
-    assert_eq!(bench.projection.replay(&events[0].stream, Version(3)).await, Ok(Version(3)));
-    assert_eq!(bench.view_version("payment-p-1"), 3);
+    shard.handle(vec![feed_event(3, &events[2])]).await;
+    bench.test.platform.sleep(Duration::from_millis(500)).await;
+    let handled = shard.handle(Vec::new()).await;
+    assert_eq!((handled.durable_through, bench.view_version("payment-p-1")), (through(3), 3));
+    assert_eq!(bench.parking.parked(), vec![]);
+}
+
+/// A worker that was paused beyond its lease and the one that took over work on the same records at the same time.
+#[tokio::test(start_paused = true)]
+async fn two_workers_on_one_shard_end_in_one_view() {
+    let bench = Bench::new(1);
+    let other = bench.beside(2);
+    let events: Vec<_> = (0..5).flat_map(|number| payment(&format!("p-{number}"), 6)).collect();
+    bench.store(&events);
+    bench.views.script_writes([
+        WriteFate::AppliedLate { calls: 3 },
+        WriteFate::AnswerLost,
+        WriteFate::Throttled,
+        WriteFate::RequestLost,
+    ]);
+    let (mut zombie, mut owner) = (bench.shard(), other.begin_shard("shard-0", 2, ""));
+    for chunk in feed(&events).chunks(4) {
+        let (one, two) = tokio::join!(zombie.handle(chunk.to_vec()), owner.handle(chunk.to_vec()));
+        let last = chunk.last().map(|record| record.sequence_number.clone());
+        assert_eq!((one.durable_through, two.durable_through), (last.clone(), last));
+    }
+    bench.views.settle();
+    let mut positions = std::collections::BTreeMap::new();
+    for view in bench.views.applied() {
+        assert!(positions.insert(view.stream.clone(), view.version) < Some(view.version), "{} went back", view.stream);
+    }
+    for (stream, expected) in expected_views(&events) {
+        let view = bench.views.view(&stream.parse().unwrap()).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&view.body).unwrap(), expected);
+    }
+    assert_eq!(bench.parking.parked(), vec![]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,15 +34,14 @@ impl Bench {
         let test = TestPlatform::new(seed);
         let (views, parking) = (MemoryReadModel::default(), MemoryParking::default());
         let storage = MemoryEventStorage::default();
-        let projection = Projection::new(
-            test.platform.clone(),
-            Arc::new(views.clone()),
-            Arc::new(parking.clone()),
-            Arc::new(storage.clone()),
-            Arc::new(NoMetrics),
-            settings,
-        );
+        let projection = project(&test, &views, &parking, &storage, settings);
         Self { test, views, parking, storage, projection }
+    }
+
+    /// Another projection over the same stores, as on another host.
+    pub fn beside(&self, seed: u64) -> Projection {
+        let settings = ProjectionSettings::default();
+        project(&TestPlatform::new(seed), &self.views, &self.parking, &self.storage, settings)
     }
 
     pub fn shard(&self) -> Box<dyn ShardHandler> {
@@ -58,6 +57,23 @@ impl Bench {
     pub fn view_version(&self, stream: &str) -> u64 {
         self.views.view(&stream.parse().unwrap()).map_or(0, |view| view.version.0)
     }
+}
+
+fn project(
+    test: &TestPlatform,
+    views: &MemoryReadModel,
+    parking: &MemoryParking,
+    storage: &MemoryEventStorage,
+    settings: ProjectionSettings,
+) -> Projection {
+    Projection::new(
+        test.platform.clone(),
+        Arc::new(views.clone()),
+        Arc::new(parking.clone()),
+        Arc::new(storage.clone()),
+        Arc::new(NoMetrics),
+        settings,
+    )
 }
 
 /// Chains events into records as the event store does.
