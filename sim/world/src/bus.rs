@@ -302,7 +302,7 @@ async fn run_function(
     function: Arc<dyn LambdaFunction>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let runtime_api = Authority { host: runtime_api_name(name, REGION), port: AWS_PORT, tls: false };
-    LambdaRuntime::new(platform.clone(), runtime_api, function).run().await;
+    LambdaRuntime::new(platform.clone(), runtime_api, function).run().await?;
     Ok(())
 }
 
