@@ -223,7 +223,7 @@ impl World {
         prop_assert_eq!(self.durable < self.given, handled.call_again_after.is_some());
         self.reached.kept_back |= !handled.accepts_more;
         self.reached.repaired |= self.bench.storage.reads() > 0;
-        for parked in self.bench.parking.parked() {
+        for parked in self.bench.parking.entries() {
             self.reached.poison_parked |= parked.reason == ParkReason::Poison;
             self.reached.exhausted_parked |= parked.reason == ParkReason::AttemptsExhausted;
             self.reached.raised |= parked.last_version > parked.first_version;
@@ -232,7 +232,7 @@ impl World {
     }
 
     fn is_durable(&self, record: &FeedRecord) -> bool {
-        let parked = self.bench.parking.entry(&record.partition_key);
+        let parked = self.bench.parked(&record.partition_key);
         let event: Option<EventRecord> = serde_json::from_slice(&record.body).ok();
         match event {
             None => parked.is_some(),
@@ -248,6 +248,7 @@ impl World {
         self.bench.views.settle();
         self.bench.storage.drop_scripts();
         self.bench.parking.drop_scripts();
+        self.bench.parking.settle();
         for aggregate in 0..self.aggregates.len() {
             while self.come[aggregate] < self.aggregates[aggregate].len() {
                 self.arrive(aggregate, self.come[aggregate], |_| {});
@@ -266,7 +267,7 @@ impl World {
     }
 
     async fn release(&self) -> Result<(), TestCaseError> {
-        for parked in self.bench.parking.parked() {
+        for parked in self.bench.parking.entries() {
             let stream: StreamName = parked.key.parse().unwrap();
             let first = parked.first_version.unwrap_or(Version(1));
             let replayed: Result<Version, ReplayFailure> = self.bench.projection.replay(&stream, first).await;
