@@ -16,8 +16,8 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use nexus_ports::{
-    BoxFuture, CallFailure, Measurement, MessageQueue, MetricSink, MetricUnit, Outbox, Platform, QueueMessage,
-    UnknownOutcome,
+    BoxFuture, CallFailure, Measurement, MessageQueue, MetricSink, MetricUnit, Outbox, Platform, QueueBatchHandler,
+    QueueMessage, UnknownOutcome,
 };
 
 use crate::{NotificationSettings, batch::Batch};
@@ -193,6 +193,12 @@ impl NotificationWorker {
     pub(crate) fn count(&self, name: &'static str, dimensions: &[(&'static str, &str)]) {
         let at_ms = self.platform.unix_time().as_millis();
         self.metrics.record(Measurement { name, unit: MetricUnit::Count, value: 1.0, dimensions, at_ms });
+    }
+}
+
+impl QueueBatchHandler for NotificationWorker {
+    fn handle_batch<'a>(&'a self, messages: Vec<QueueMessage>) -> BoxFuture<'a, Vec<String>> {
+        Box::pin(self.handle_batch(messages))
     }
 }
 

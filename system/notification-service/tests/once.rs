@@ -7,7 +7,7 @@ mod support;
 use std::{collections::BTreeMap, time::Duration};
 
 use nexus_ports::EventRecord;
-use nexus_ports_testing::{CallFate, QueueStep, WriteFate};
+use nexus_ports_testing::{QueueCallFate as CallFate, QueueStep, WriteFate};
 use proptest::prelude::*;
 use support::{Bench, cart};
 

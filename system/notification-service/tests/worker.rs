@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nexus_notification_service::NotificationSettings;
 use nexus_ports::MessageQueue;
-use nexus_ports_testing::{CallFate, QueueStep, WriteFate};
+use nexus_ports_testing::{QueueCallFate as CallFate, QueueStep, WriteFate};
 use support::{Bench, cart};
 
 #[tokio::test(start_paused = true)]

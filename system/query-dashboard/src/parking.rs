@@ -156,7 +156,10 @@ impl Parker {
         Ok(())
     }
 
+    /// A new entry. Its counter begins at random: a write on an entry that was released meanwhile may still be under way,
+    /// and must not fit the next entry under the same key.
     fn entry(&self, request: &ParkRequest) -> ParkedAggregate {
+        let random = self.platform.random_u64("parking-counter", &request.key);
         ParkedAggregate {
             consumer: CONSUMER.to_owned(),
             key: request.key.clone(),
@@ -167,7 +170,7 @@ impl Parker {
             detail: cut(&request.detail, DETAIL_BYTES_MAX),
             attempts: request.attempts,
             parked_at_ms: self.platform.unix_time().as_millis(),
-            counter: 1,
+            counter: 1 + (random >> 32),
         }
     }
 }

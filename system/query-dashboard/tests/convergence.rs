@@ -4,7 +4,10 @@
 
 mod support;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use nexus_ports::{
     AggregateReplayer, EventRecord, FeedRecord, Handled, ParkReason, ParkingLot, ReplayFailure, ShardHandler,
@@ -32,6 +35,8 @@ enum Happening {
     Damaged(usize),
     /// What came since is handed to the handler, which is stopped after this many milliseconds if it still works.
     Handle { crash_after_ms: Option<u64> },
+    /// What came since is handed to the handler while someone releases what is parked.
+    HandleAmidRelease,
     /// Time passes and the handler is called without records.
     Pause { pause_ms: u64 },
     /// The handler is dropped; the next one begins after the last durable record.
@@ -61,6 +66,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => aggregate.prop_map(Happening::Damaged),
         6 => Just(Happening::Handle { crash_after_ms: None }),
         1 => (0..4_000_u64).prop_map(|ms| Happening::Handle { crash_after_ms: Some(ms) }),
+        2 => Just(Happening::HandleAmidRelease),
         2 => (0..700_u64).prop_map(|pause_ms| Happening::Pause { pause_ms }),
         1 => Just(Happening::Crash),
     ]
@@ -114,6 +120,24 @@ struct Reached {
     kept_back: bool,
     repaired: bool,
     stopped_amid: bool,
+    released_amid: bool,
+}
+
+/// Replays what is parked and releases it, as far as the faults let it. The keys of those that may be released now.
+async fn release_some(bench: &Bench) -> Vec<String> {
+    let mut keys = Vec::new();
+    for parked in bench.parking.entries() {
+        let stream: StreamName = parked.key.parse().unwrap();
+        let first = parked.first_version.unwrap_or(Version(1));
+        let Ok(reached) = bench.projection.replay(&stream, first).await else { continue };
+        if Some(reached) >= parked.last_version {
+            let release = bench.parking.release("projection", &parked.key, parked.counter);
+            // Released or not, if the answer was lost.
+            let _ = bench.test.platform.timeout(Duration::from_secs(2), release).await;
+            keys.push(parked.key);
+        }
+    }
+    keys
 }
 
 struct World {
@@ -127,6 +151,8 @@ struct World {
     /// How many records of the feed are durable by what handlers said.
     durable: usize,
     shard: Box<dyn ShardHandler>,
+    /// Keys that were parked and may have been released.
+    released: BTreeSet<String>,
     reached: Reached,
 }
 
@@ -144,7 +170,17 @@ impl World {
         bench.parking.script_reads(plan.lot_reads.iter().copied());
         bench.storage.script_reads(plan.store_reads.iter().copied());
         let (come, shard) = (vec![0; aggregates.len()], bench.shard());
-        Self { bench, aggregates, come, feed: Vec::new(), given: 0, durable: 0, shard, reached: Reached::default() }
+        Self {
+            bench,
+            aggregates,
+            come,
+            feed: Vec::new(),
+            given: 0,
+            durable: 0,
+            shard,
+            released: BTreeSet::new(),
+            reached: Reached::default(),
+        }
     }
 
     fn arrive(&mut self, aggregate: usize, index: usize, change: impl FnOnce(&mut EventRecord)) {
@@ -180,6 +216,14 @@ impl World {
                 self.arrive(aggregate, self.come[aggregate], |event| event.payload = "{}".to_owned());
             }
             Happening::Handle { crash_after_ms } => self.handle(crash_after_ms).await?,
+            Happening::HandleAmidRelease => {
+                let records = self.feed[self.given..].to_vec();
+                self.given = self.feed.len();
+                let (handled, released) = tokio::join!(self.shard.handle(records), release_some(&self.bench));
+                self.reached.released_amid |= !released.is_empty();
+                self.released.extend(released);
+                self.judge(&handled)?;
+            }
             Happening::Pause { pause_ms } => {
                 self.bench.test.platform.sleep(Duration::from_millis(pause_ms)).await;
                 self.handle(None).await?;
@@ -223,7 +267,7 @@ impl World {
         prop_assert_eq!(self.durable < self.given, handled.call_again_after.is_some());
         self.reached.kept_back |= !handled.accepts_more;
         self.reached.repaired |= self.bench.storage.reads() > 0;
-        for parked in self.bench.parking.parked() {
+        for parked in self.bench.parking.entries() {
             self.reached.poison_parked |= parked.reason == ParkReason::Poison;
             self.reached.exhausted_parked |= parked.reason == ParkReason::AttemptsExhausted;
             self.reached.raised |= parked.last_version > parked.first_version;
@@ -232,10 +276,11 @@ impl World {
     }
 
     fn is_durable(&self, record: &FeedRecord) -> bool {
-        let parked = self.bench.parking.entry(&record.partition_key);
+        let parked = self.bench.parked(&record.partition_key);
         let event: Option<EventRecord> = serde_json::from_slice(&record.body).ok();
         match event {
-            None => parked.is_some(),
+            // What cannot be read was parked, and may have been released since.
+            None => parked.is_some() || self.released.contains(&record.partition_key),
             Some(event) => {
                 let waits = parked.is_some_and(|parked| parked.last_version >= Some(event.version));
                 waits || self.bench.view_version(event.stream.as_str()) >= event.version.0
@@ -248,6 +293,7 @@ impl World {
         self.bench.views.settle();
         self.bench.storage.drop_scripts();
         self.bench.parking.drop_scripts();
+        self.bench.parking.settle();
         for aggregate in 0..self.aggregates.len() {
             while self.come[aggregate] < self.aggregates[aggregate].len() {
                 self.arrive(aggregate, self.come[aggregate], |_| {});
@@ -266,7 +312,7 @@ impl World {
     }
 
     async fn release(&self) -> Result<(), TestCaseError> {
-        for parked in self.bench.parking.parked() {
+        for parked in self.bench.parking.entries() {
             let stream: StreamName = parked.key.parse().unwrap();
             let first = parked.first_version.unwrap_or(Version(1));
             let replayed: Result<Version, ReplayFailure> = self.bench.projection.replay(&stream, first).await;
@@ -331,6 +377,7 @@ fn plans_reach_every_end() {
             ("kept back", reached.kept_back),
             ("repaired", reached.repaired),
             ("stopped amid", reached.stopped_amid),
+            ("released amid", reached.released_amid),
         ] {
             *counts.entry(name).or_default() += u32::from(is_reached);
         }

@@ -83,7 +83,7 @@ async fn an_event_that_the_store_does_not_hold_is_poison() {
     bench.test.platform.sleep(Duration::from_millis(500)).await;
     let handled = shard.handle(Vec::new()).await;
     assert_eq!(handled.durable_through, through(1));
-    let parked = bench.parking.entry("payment-p-1").unwrap();
+    let parked = bench.parked("payment-p-1").unwrap();
     assert_eq!((parked.reason, parked.first_version, parked.last_version), {
         (ParkReason::Poison, Some(Version(3)), Some(Version(4)))
     });
@@ -109,7 +109,7 @@ async fn outcomes_of_a_write_are_settled_by_version() {
         assert_eq!(handled.durable_through, through(2), "{fates:?}");
         assert_eq!((bench.view_version("payment-p-1"), bench.views.asked().len()), (2, writes), "{fates:?}");
         assert_eq!(bench.views.applied().len(), 1, "{fates:?}");
-        assert_eq!(bench.parking.parked(), vec![], "{fates:?}");
+        assert_eq!(bench.parking.entries(), vec![], "{fates:?}");
     }
 }
 
@@ -139,7 +139,7 @@ async fn three_attempts_and_then_the_aggregate_waits() {
     let handled = shard.handle(vec![feed_event(1, &events[0])]).await;
     assert_eq!((handled.durable_through, handled.accepts_more), (through(1), false));
     assert_eq!(bench.views.asked().len(), 3);
-    let parked = bench.parking.entry("payment-p-1").unwrap();
+    let parked = bench.parked("payment-p-1").unwrap();
     assert_eq!(
         (parked.reason, parked.attempts, parked.first_version, parked.last_version, parked.body),
         (
@@ -154,14 +154,14 @@ async fn three_attempts_and_then_the_aggregate_waits() {
     let handled = shard.handle(vec![feed_event(2, &other[0]), feed_event(3, &events[1])]).await;
     assert_eq!((handled.durable_through, handled.accepts_more), (through(3), true));
     assert_eq!(bench.view_version("payment-p-1"), 0, "later events wait with the parked one");
-    let parked = bench.parking.entry("payment-p-1").unwrap();
+    let parked = bench.parked("payment-p-1").unwrap();
     assert_eq!((parked.first_version, parked.last_version), (Some(Version(1)), Some(Version(2))));
 
     assert_eq!(bench.projection.replay(&events[0].stream, Version(1)).await, Ok(Version(3)));
     bench.parking.release("projection", "payment-p-1", parked.counter).await.unwrap();
     let handled = shard.handle(vec![feed_event(4, &events[2])]).await;
     assert_eq!((handled.durable_through, bench.view_version("payment-p-1")), (through(4), 3));
-    assert_eq!(bench.parking.parked(), vec![]);
+    assert_eq!(bench.parking.entries(), vec![]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,7 +173,7 @@ async fn what_another_owner_parked_is_known_from_the_lot() {
     let writes = bench.views.asked().len();
     let handled = bench.shard().handle(vec![feed_event(2, &events[1])]).await;
     assert_eq!((handled.durable_through, bench.views.asked().len()), (through(2), writes));
-    assert_eq!(bench.parking.entry("payment-p-1").unwrap().last_version, Some(Version(2)));
+    assert_eq!(bench.parked("payment-p-1").unwrap().last_version, Some(Version(2)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,7 +201,7 @@ async fn poison_parks_its_aggregate_with_its_body_and_nothing_else() {
         ];
         let handled = shard.handle(records).await;
         assert_eq!(bench.view_version("order-o-1"), 1, "others flow");
-        let parked = bench.parking.entry(key).unwrap();
+        let parked = bench.parked(key).unwrap();
         assert_eq!((parked.reason, &parked.body), (ParkReason::Poison, &body));
         assert_eq!(parked.first_version, first.map(Version));
         if waits {
@@ -221,10 +221,10 @@ async fn nothing_is_durable_while_the_parking_lot_does_not_answer() {
     let handled = shard.handle(vec![feed_record(1, "payment-p-1", "garbage"), feed_event(2, &events[0])]).await;
     assert_eq!((handled.durable_through, handled.accepts_more), (None, false));
     assert!(handled.call_again_after.is_some());
-    assert_eq!(bench.parking.parked(), vec![]);
+    assert_eq!(bench.parking.entries(), vec![]);
     let handled = shard.handle(Vec::new()).await;
     assert_eq!((handled.durable_through, handled.accepts_more), (through(2), true));
-    assert_eq!((bench.parking.parked().len(), handled.call_again_after), (1, None));
+    assert_eq!((bench.parking.entries().len(), handled.call_again_after), (1, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,13 +252,13 @@ async fn an_outage_parks_few_aggregates() {
         bench.test.platform.sleep(handled.call_again_after.unwrap()).await;
         handled = shard.handle(Vec::new()).await;
     }
-    let parked = bench.parking.parked().len();
+    let parked = bench.parking.entries().len();
     assert!(parked <= 16 + 15, "{parked} of 100 parked in 30 s");
     bench.views.settle();
     bench.test.platform.sleep(handled.call_again_after.unwrap()).await;
     let handled = shard.handle(Vec::new()).await;
     assert_eq!((handled.durable_through, handled.accepts_more), (through(100), true));
-    assert_eq!(bench.views.views().len() + bench.parking.parked().len(), 100);
+    assert_eq!(bench.views.views().len() + bench.parking.entries().len(), 100);
 }
 
 #[tokio::test(start_paused = true)]
@@ -337,7 +337,7 @@ async fn an_emptied_read_model_is_built_anew_when_the_next_event_comes() {
     bench.test.platform.sleep(Duration::from_millis(500)).await;
     let handled = shard.handle(Vec::new()).await;
     assert_eq!((handled.durable_through, bench.view_version("payment-p-1")), (through(3), 3));
-    assert_eq!(bench.parking.parked(), vec![]);
+    assert_eq!(bench.parking.entries(), vec![]);
 }
 
 /// A worker that was paused beyond its lease and the one that took over work on the same records at the same time.
@@ -368,7 +368,7 @@ async fn two_workers_on_one_shard_end_in_one_view() {
         let view = bench.views.view(&stream.parse().unwrap()).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&view.body).unwrap(), expected);
     }
-    assert_eq!(bench.parking.parked(), vec![]);
+    assert_eq!(bench.parking.entries(), vec![]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -380,7 +380,7 @@ async fn a_view_that_cannot_be_read_is_left_for_people() {
     let fresh = Bench::new(2);
     fresh.views.tamper(|views| *views = bench.views.views());
     fresh.shard().handle(vec![feed_event(1, &events[1])]).await;
-    let parked = fresh.parking.entry("payment-p-1").unwrap();
+    let parked = fresh.parked("payment-p-1").unwrap();
     assert_eq!((parked.reason, parked.attempts), (ParkReason::Poison, 1));
     assert!(parked.detail.contains("cannot be read"), "{}", parked.detail);
     assert_eq!(fresh.views.asked().len(), 0);

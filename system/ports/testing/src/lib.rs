@@ -19,7 +19,7 @@ pub use memory_feed::{FeedCall, FeedFate, MemoryFeed};
 pub use memory_leases::{LeaseWrite, MemoryLeaseStore};
 pub use memory_bus::{CallFate, EntryFate, MemoryStream, MemoryTopic};
 pub use memory_parking::MemoryParkingLot;
-pub use memory_queue::{CallFate, MemoryQueue, QueueStep};
+pub use memory_queue::{CallFate as QueueCallFate, MemoryQueue, QueueStep};
 pub use memory_views::{MemoryOutbox, MemoryReadModel};
 pub use network::MemoryNetwork;
 pub use platform::{EPOCH_UNIX_MS, TestPlatform};

@@ -2,25 +2,22 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
-mod parking;
-
 use std::{collections::BTreeMap, sync::Arc};
 
 use nexus_domain::{Event, OrderLine, RefundDue};
 use nexus_event_store::{FIRST_PREVIOUS_HASH, event_hash};
 use nexus_ports::{
-    EventEnvelope, EventRecord, FeedHandler, FeedRecord, NoMetrics, SequenceNumber, ShardHandler, StreamName, Version,
-    canonical_json,
+    EventEnvelope, EventRecord, FeedHandler, FeedRecord, NoMetrics, ParkedAggregate, SequenceNumber, ShardHandler,
+    StreamName, Version, canonical_json,
 };
-use nexus_ports_testing::{MemoryEventStorage, MemoryReadModel, TestPlatform};
+use nexus_ports_testing::{MemoryEventStorage, MemoryParkingLot, MemoryReadModel, TestPlatform};
 use nexus_query_dashboard::{Projection, ProjectionSettings};
-pub use parking::MemoryParking;
 use serde_json::{Value, json};
 
 pub struct Bench {
     pub test: TestPlatform,
     pub views: MemoryReadModel,
-    pub parking: MemoryParking,
+    pub parking: MemoryParkingLot,
     pub storage: MemoryEventStorage,
     pub projection: Projection,
 }
@@ -32,7 +29,7 @@ impl Bench {
 
     pub fn with(seed: u64, settings: ProjectionSettings) -> Self {
         let test = TestPlatform::new(seed);
-        let (views, parking) = (MemoryReadModel::default(), MemoryParking::default());
+        let (views, parking) = (MemoryReadModel::default(), MemoryParkingLot::default());
         let storage = MemoryEventStorage::default();
         let projection = project(&test, &views, &parking, &storage, settings);
         Self { test, views, parking, storage, projection }
@@ -54,6 +51,10 @@ impl Bench {
         });
     }
 
+    pub fn parked(&self, key: &str) -> Option<ParkedAggregate> {
+        self.parking.entry("projection", key)
+    }
+
     pub fn view_version(&self, stream: &str) -> u64 {
         self.views.view(&stream.parse().unwrap()).map_or(0, |view| view.version.0)
     }
@@ -62,7 +63,7 @@ impl Bench {
 fn project(
     test: &TestPlatform,
     views: &MemoryReadModel,
-    parking: &MemoryParking,
+    parking: &MemoryParkingLot,
     storage: &MemoryEventStorage,
     settings: ProjectionSettings,
 ) -> Projection {
