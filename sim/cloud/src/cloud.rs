@@ -435,6 +435,7 @@ impl Cloud {
             deferred: &mut self.deferred,
             staleness: plan.staleness,
             partial_batch: plan.refuse == Some(RefuseBefore::PartialBatch),
+            quirks: &plan.quirks,
         };
         let result = work(&mut self.dynamodb, &mut context);
         if !self.deferred.is_empty() {

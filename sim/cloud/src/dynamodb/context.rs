@@ -6,7 +6,7 @@ use super::key::ItemKey;
 use crate::{
     assumptions::Assumptions,
     entropy::{Entropy, open_fraction},
-    interface::UnixNanos,
+    interface::{Quirk, UnixNanos},
     journal::{Journal, RawEntry},
     latency::{lognormal_of_two_ms, nanoseconds},
 };
@@ -34,6 +34,8 @@ pub struct Context<'a> {
     pub staleness: Option<Duration>,
     /// A fault lets a batch do its first entry only.
     pub partial_batch: bool,
+    /// What else a fault does to this call; only reads of streams know any.
+    pub quirks: &'a [Quirk],
 }
 
 impl Context<'_> {
