@@ -160,7 +160,8 @@ impl<'a> LetterRun<'a> {
 
     async fn quarantine(&mut self, doomed: Doomed) -> Option<QueueMessage> {
         let letter = quarantined(&self.source.name, &doomed.message, &doomed.reason, self.shared.unix_ms());
-        match if self.quarantine_is_down { None } else { Some(self.shared.keep(&letter).await) } {
+        let ended = if self.quarantine_is_down { None } else { Some(self.shared.keep(&letter).await) };
+        match ended {
             Some(Ok(())) => {
                 self.account.quarantined += 1;
                 Some(doomed.message)
