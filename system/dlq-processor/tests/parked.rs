@@ -10,7 +10,7 @@ use nexus_ports::{NoMetrics, ParkReason, ParkedAggregate, Version};
 use nexus_ports_testing::TestPlatform;
 use proptest::prelude::*;
 use support::{
-    MemoryQuarantine, Weather,
+    Fate, MemoryQuarantine, Weather,
     parking::{Aggregates, CONSUMER, MemoryParkingLot, exhausted},
 };
 
@@ -106,6 +106,34 @@ async fn events_that_come_during_the_replay_are_replayed_too() {
     assert_eq!(account, released(1));
     assert_eq!(bench.effects("order-1"), [1, 2, 3, 4, 5, 6]);
     assert_eq!(bench.replays(), [3, 6], "the second replay goes on where the first ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answers_are_cleared_up_by_reading() {
+    use Fate::{LostAfter, LostBefore, Slow, Throttled};
+    let cases: [(&str, &[Fate], DlqAccount); 9] = [
+        ("release", &[Throttled], released(1)),
+        ("release", &[LostBefore], released(1)),
+        ("release", &[LostAfter], released(1)),
+        ("release", &[Slow], released(1)),
+        ("release", &[LostBefore, LostBefore, LostBefore], still_parked(1)),
+        ("replace", &[LostBefore, Throttled], released(1)),
+        ("replace", &[LostAfter], released(1)),
+        ("replace", &[Slow], released(1)),
+        ("replace", &[LostBefore, LostBefore, LostBefore], still_parked(1)),
+    ];
+    for (operation, fates, wanted) in cases {
+        let bench = Bench::new(1, 0.0);
+        bench.park("order-1", 5, 3, |_| {});
+        bench.weather.script(operation, fates);
+        let processor = bench.processor();
+        assert_eq!(processor.run_once().await, wanted, "{operation} {fates:?}");
+        assert!(bench.replays().len() <= 1, "{operation} {fates:?}: nothing is replayed twice");
+        bench.wait(60).await;
+        processor.run_once().await;
+        assert_eq!(bench.effects("order-1"), [1, 2, 3, 4, 5], "{operation} {fates:?}");
+        assert_eq!(bench.lot.find(CONSUMER, "order-1"), None, "{operation} {fates:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
