@@ -291,6 +291,19 @@ async fn an_outage_of_the_home_queue_is_not_made_worse() {
     assert_eq!(bench.quarantine.ids(), ["cart-old/1"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_a_run_after_the_batch_under_way() {
+    let bench = Bench::new(1, 0.0, DlqSettings { redrives_per_second: 10, ..DlqSettings::default() });
+    for version in 1..=100 {
+        bench.dead.put(&sound("cart-1", version), &[], bench.now_ms());
+    }
+    let processor = bench.processor();
+    let account = processor.run_until(bench.test.platform.sleep(Duration::from_millis(3_500))).await;
+    assert_eq!(account, DlqAccount { received: 50, redriven: 50, ..DlqAccount::default() });
+    assert_eq!(bench.dead.bodies().len(), 50);
+    assert_eq!(processor.run_once().await.redriven, 50, "a stopped processor can be used again");
+}
+
 /// Kinds of letters, by what must become of them.
 #[derive(Clone, Debug)]
 enum Kind {

@@ -155,23 +155,25 @@ impl Aggregates {
     }
 
     /// Appends an event, and lets the consumer see it at once: it waits behind a parked aggregate, has its effect, or (if
-    /// `fails`) parks its aggregate.
-    pub fn append(&self, stream: &str, fails: bool) -> u64 {
+    /// it `fails` for this reason) parks its aggregate.
+    pub fn append(&self, stream: &str, fails: Option<ParkReason>) {
         let version = self.with(|state| {
             let head = state.heads.entry(stream.to_owned()).or_default();
             *head += 1;
+            if fails == Some(ParkReason::Poison) {
+                state.poison.insert((stream.to_owned(), *head));
+            }
             *head
         });
         let mut entries = self.lot.entries.lock().unwrap();
         if let Some(parked) = entries.get_mut(&id(CONSUMER, stream)) {
             parked.last_version = Some(Version(version));
             parked.counter += 1;
-        } else if fails {
-            entries.insert(id(CONSUMER, stream), exhausted(stream, version));
+        } else if let Some(reason) = fails {
+            entries.insert(id(CONSUMER, stream), ParkedAggregate { reason, ..exhausted(stream, version) });
         } else {
             self.with(|state| state.effects.entry(stream.to_owned()).or_default().insert(version));
         }
-        version
     }
 }
 
