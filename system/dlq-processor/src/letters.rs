@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{PoisonError, atomic::Ordering},
+    sync::{
+        PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,6 +29,7 @@ const VISIBILITY_SECONDS_MAX: u64 = 12 * 3_600;
 pub(crate) struct LetterRun<'a> {
     shared: &'a Shared,
     source: &'a DeadLetterSource,
+    is_stopping: &'a AtomicBool,
     /// By message id: what this run did with a letter, so that a second receipt repeats no effect.
     fates: BTreeMap<String, Fate>,
     /// Ids of letters that moved on and whose deletion is not confirmed.
@@ -55,10 +59,11 @@ enum SendEnd {
 }
 
 impl<'a> LetterRun<'a> {
-    pub(crate) fn new(shared: &'a Shared, source: &'a DeadLetterSource) -> Self {
+    pub(crate) fn new(shared: &'a Shared, source: &'a DeadLetterSource, is_stopping: &'a AtomicBool) -> Self {
         Self {
             shared,
             source,
+            is_stopping,
             fates: BTreeMap::new(),
             undeleted: BTreeSet::new(),
             home_is_down: false,
@@ -72,7 +77,7 @@ impl<'a> LetterRun<'a> {
         let mut idle_receives = 0;
         while idle_receives < settings.idle_receives_to_stop
             && self.fates.len() < settings.letters_per_run_max
-            && !self.shared.is_stopping.load(Ordering::Relaxed)
+            && !self.is_stopping.load(Ordering::Relaxed)
         {
             let Ok(messages) = self.receive().await else {
                 self.account.unreachable += 1;
@@ -160,7 +165,8 @@ impl<'a> LetterRun<'a> {
 
     async fn quarantine(&mut self, doomed: Doomed) -> Option<QueueMessage> {
         let letter = quarantined(&self.source.name, &doomed.message, &doomed.reason, self.shared.unix_ms());
-        match if self.quarantine_is_down { None } else { Some(self.shared.keep(&letter).await) } {
+        let ended = if self.quarantine_is_down { None } else { Some(self.shared.keep(&letter).await) };
+        match ended {
             Some(Ok(())) => {
                 self.account.quarantined += 1;
                 Some(doomed.message)

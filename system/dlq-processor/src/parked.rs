@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -67,12 +67,18 @@ pub(crate) struct ParkedRun<'a> {
     shared: &'a Shared,
     consumer: &'a str,
     replayer: &'a dyn AggregateReplayer,
+    is_stopping: &'a AtomicBool,
     interruptions_in_a_row: AtomicU32,
 }
 
 impl<'a> ParkedRun<'a> {
-    pub(crate) fn new(shared: &'a Shared, consumer: &'a str, replayer: &'a dyn AggregateReplayer) -> Self {
-        Self { shared, consumer, replayer, interruptions_in_a_row: AtomicU32::new(0) }
+    pub(crate) fn new(
+        shared: &'a Shared,
+        consumer: &'a str,
+        replayer: &'a dyn AggregateReplayer,
+        is_stopping: &'a AtomicBool,
+    ) -> Self {
+        Self { shared, consumer, replayer, is_stopping, interruptions_in_a_row: AtomicU32::new(0) }
     }
 
     pub(crate) async fn run(self) -> DlqAccount {
@@ -109,7 +115,10 @@ impl<'a> ParkedRun<'a> {
             // Its body is nowhere else: it must not be released before the quarantine has it.
             return still_parked;
         }
-        match (Release { shared: self.shared, replayer: self.replayer, stream }).run(parked).await {
+        match (Release { shared: self.shared, replayer: self.replayer, is_stopping: self.is_stopping, stream })
+            .run(parked)
+            .await
+        {
             ReleaseEnd::Released => {
                 self.interruptions_in_a_row.store(0, Ordering::Relaxed);
                 DlqAccount { released: 1, ..DlqAccount::default() }
@@ -128,7 +137,7 @@ impl<'a> ParkedRun<'a> {
     }
 
     fn is_over(&self) -> bool {
-        self.shared.is_stopping.load(Ordering::Relaxed)
+        self.is_stopping.load(Ordering::Relaxed)
             || self.interruptions_in_a_row.load(Ordering::Relaxed) >= self.shared.settings.interruptions_to_stop
     }
 

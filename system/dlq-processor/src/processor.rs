@@ -49,8 +49,6 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<dyn MetricSink>,
     pub(crate) rate: Mutex<RedriveRate>,
     pub(crate) memory: Mutex<ParkedMemory>,
-    /// Ends a run at the next point where nothing is under way.
-    pub(crate) is_stopping: AtomicBool,
 }
 
 impl DlqProcessor {
@@ -66,16 +64,7 @@ impl DlqProcessor {
         settings: DlqSettings,
     ) -> Self {
         let rate = Mutex::new(RedriveRate::new(settings.redrives_per_second));
-        let shared = Shared {
-            platform,
-            settings,
-            parking,
-            quarantine,
-            metrics,
-            rate,
-            memory: Mutex::default(),
-            is_stopping: AtomicBool::new(false),
-        };
+        let shared = Shared { platform, settings, parking, quarantine, metrics, rate, memory: Mutex::default() };
         Self { shared, letters, replayers }
     }
 
@@ -83,14 +72,19 @@ impl DlqProcessor {
     ///
     /// May be dropped at any moment: what it did so far is whole, and a later run goes on.
     pub async fn run_once(&self) -> DlqAccount {
+        self.run(&AtomicBool::new(false)).await
+    }
+
+    /// `is_stopping` ends the run at the next point where nothing is under way.
+    async fn run(&self, is_stopping: &AtomicBool) -> DlqAccount {
         let mut total = DlqAccount::default();
         for source in &self.letters {
-            let account = LetterRun::new(&self.shared, source).run().await;
+            let account = LetterRun::new(&self.shared, source, is_stopping).run().await;
             self.shared.measure("source", &source.name, account);
             total += account;
         }
         for (consumer, replayer) in &self.replayers {
-            let account = ParkedRun::new(&self.shared, consumer, replayer.as_ref()).run().await;
+            let account = ParkedRun::new(&self.shared, consumer, replayer.as_ref(), is_stopping).run().await;
             self.shared.measure("consumer", consumer, account);
             total += account;
         }
@@ -100,14 +94,14 @@ impl DlqProcessor {
     /// Runs again and again until `stop` resolves, then ends the run under way at its next safe point. Returns the sum of
     /// all runs; an aggregate that stayed parked is counted in each of them.
     pub async fn run_until(&self, stop: impl Future<Output = ()> + Send) -> DlqAccount {
-        self.shared.is_stopping.store(false, Ordering::Relaxed);
+        let is_stopping = AtomicBool::new(false);
         let mut total = DlqAccount::default();
         let mut stop = pin!(stop);
         loop {
-            let mut run = pin!(self.run_once());
+            let mut run = pin!(self.run(&is_stopping));
             match select(stop.as_mut(), run.as_mut()).await {
                 Either::Left(((), _)) => {
-                    self.shared.is_stopping.store(true, Ordering::Relaxed);
+                    is_stopping.store(true, Ordering::Relaxed);
                     total += run.await;
                     return total;
                 }

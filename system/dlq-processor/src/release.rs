@@ -1,6 +1,6 @@
 //! The release of one parked aggregate: replay what waits, then take the entry away if nothing newer came meanwhile.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nexus_ports::{
     AggregateReplayer, ParkReason, ParkedAggregate, ParkingMoved, QuarantinedLetter, ReadFailure, ReplayFailure,
@@ -17,6 +17,7 @@ use crate::{
 pub(crate) struct Release<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) replayer: &'a dyn AggregateReplayer,
+    pub(crate) is_stopping: &'a AtomicBool,
     pub(crate) stream: StreamName,
 }
 
@@ -48,7 +49,7 @@ impl Release<'_> {
         let mut standing = parked;
         let mut done: Option<(Version, ParkedAggregate)> = None;
         for _ in 0..self.shared.settings.release_rounds_max {
-            if self.shared.is_stopping.load(Ordering::Relaxed) {
+            if self.is_stopping.load(Ordering::Relaxed) {
                 break;
             }
             let parked = match self.claim(standing).await {

@@ -9,7 +9,7 @@ use nexus_dlq_processor::{DeadLetterSource, DlqAccount, DlqProcessor, DlqSetting
 use nexus_ports::{EventEnvelope, EventRecord, MessageQueue, NoMetrics, QueueDraft, StreamName, Version};
 use nexus_ports_testing::{EPOCH_UNIX_MS, TestPlatform};
 use proptest::prelude::*;
-use support::{MemoryQuarantine, Weather, parking::MemoryParkingLot, queue::MemoryQueue};
+use support::{Fate, MemoryQuarantine, Weather, parking::MemoryParkingLot, queue::MemoryQueue};
 
 struct Bench {
     test: TestPlatform,
@@ -256,6 +256,28 @@ async fn a_letter_that_shows_up_again_within_a_run_is_counted_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_letter_that_could_not_be_deleted_is_not_sent_again_within_the_run() {
+    use Fate::{LostAfter, LostBefore};
+    let cases: [(u32, &[Fate], u64, u64); 4] = [
+        // (visibility, fates of the deletions) -> (duplicates, undeleted)
+        (60, &[LostBefore, LostAfter], 0, 0),
+        (60, &[LostBefore; 3], 0, 1),
+        (0, &[LostBefore; 3], 1, 0),
+        (0, &[LostBefore; 5], 1, 0),
+    ];
+    for (visibility_seconds, fates, duplicates, undeleted) in cases {
+        let bench = Bench::new(1, 0.0, DlqSettings { visibility_seconds, ..DlqSettings::default() });
+        bench.dead.put(&sound("cart-1", 1), &[], bench.now_ms());
+        bench.weather.script("delete", fates);
+        let account = bench.processor().run_once().await;
+        let wanted = DlqAccount { received: 1, redriven: 1, duplicates, undeleted, ..DlqAccount::default() };
+        assert_eq!(account, wanted, "{visibility_seconds} s, {fates:?}");
+        assert_eq!(bench.home.arrivals().len(), 1, "{visibility_seconds} s, {fates:?}");
+        assert_eq!(bench.dead.bodies().len() as u64, undeleted, "{visibility_seconds} s, {fates:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_of_the_home_queue_is_not_made_worse() {
     let bench = Bench::new(1, 0.0, DlqSettings::default());
     bench.home.silence();
@@ -267,6 +289,19 @@ async fn an_outage_of_the_home_queue_is_not_made_worse() {
     assert_eq!(account, DlqAccount { received: 101, left: 100, quarantined: 1, ..DlqAccount::default() });
     assert_eq!(bench.home.batches().len(), 3, "the attempts of one batch, and no more");
     assert_eq!(bench.quarantine.ids(), ["cart-old/1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_a_run_after_the_batch_under_way() {
+    let bench = Bench::new(1, 0.0, DlqSettings { redrives_per_second: 10, ..DlqSettings::default() });
+    for version in 1..=100 {
+        bench.dead.put(&sound("cart-1", version), &[], bench.now_ms());
+    }
+    let processor = bench.processor();
+    let account = processor.run_until(bench.test.platform.sleep(Duration::from_millis(3_500))).await;
+    assert_eq!(account, DlqAccount { received: 50, redriven: 50, ..DlqAccount::default() });
+    assert_eq!(bench.dead.bodies().len(), 50);
+    assert_eq!(processor.run_once().await.redriven, 50, "a stopped processor can be used again");
 }
 
 /// Kinds of letters, by what must become of them.

@@ -3,14 +3,14 @@
 
 mod support;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use nexus_dlq_processor::{DlqAccount, DlqProcessor, DlqSettings};
 use nexus_ports::{NoMetrics, ParkReason, ParkedAggregate, Version};
 use nexus_ports_testing::TestPlatform;
 use proptest::prelude::*;
 use support::{
-    MemoryQuarantine, Weather,
+    Fate, MemoryQuarantine, Weather,
     parking::{Aggregates, CONSUMER, MemoryParkingLot, exhausted},
 };
 
@@ -100,12 +100,40 @@ async fn events_that_come_during_the_replay_are_replayed_too() {
         while bench.replays().is_empty() {
             bench.test.platform.sleep(Duration::from_millis(1)).await;
         }
-        bench.aggregates.append("order-1", false);
+        bench.aggregates.append("order-1", None);
     };
     let (account, ()) = tokio::join!(processor.run_once(), arrive);
     assert_eq!(account, released(1));
     assert_eq!(bench.effects("order-1"), [1, 2, 3, 4, 5, 6]);
     assert_eq!(bench.replays(), [3, 6], "the second replay goes on where the first ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answers_are_cleared_up_by_reading() {
+    use Fate::{LostAfter, LostBefore, Slow, Throttled};
+    let cases: [(&str, &[Fate], DlqAccount); 9] = [
+        ("release", &[Throttled], released(1)),
+        ("release", &[LostBefore], released(1)),
+        ("release", &[LostAfter], released(1)),
+        ("release", &[Slow], released(1)),
+        ("release", &[LostBefore, LostBefore, LostBefore], still_parked(1)),
+        ("replace", &[LostBefore, Throttled], released(1)),
+        ("replace", &[LostAfter], released(1)),
+        ("replace", &[Slow], released(1)),
+        ("replace", &[LostBefore, LostBefore, LostBefore], still_parked(1)),
+    ];
+    for (operation, fates, wanted) in cases {
+        let bench = Bench::new(1, 0.0);
+        bench.park("order-1", 5, 3, |_| {});
+        bench.weather.script(operation, fates);
+        let processor = bench.processor();
+        assert_eq!(processor.run_once().await, wanted, "{operation} {fates:?}");
+        assert!(bench.replays().len() <= 1, "{operation} {fates:?}: nothing is replayed twice");
+        bench.wait(60).await;
+        processor.run_once().await;
+        assert_eq!(bench.effects("order-1"), [1, 2, 3, 4, 5], "{operation} {fates:?}");
+        assert_eq!(bench.lot.find(CONSUMER, "order-1"), None, "{operation} {fates:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,7 +240,7 @@ async fn failed_releases_are_spaced() {
     }
     let replays = bench.replays().len();
     assert!((10..=40).contains(&replays), "{replays} replays in ten minutes, a minute apart at most");
-    bench.aggregates.append("order-1", false);
+    bench.aggregates.append("order-1", None);
     bench.wait(60).await;
     assert_eq!(processor.run_once().await, released(1));
 }
@@ -223,39 +251,62 @@ async fn a_lot_that_does_not_answer_is_not_taken_for_an_empty_one() {
     assert_eq!(bench.processor().run_once().await, DlqAccount { unreachable: 1, ..DlqAccount::default() });
 }
 
-/// Customers go on, consumers park, processors crash, two of them work at once; in the end every event has had its effect.
-async fn storm(seed: u64, faults: f64, parks: f64, steps: u32, crash_ms: u64) -> Result<(), TestCaseError> {
-    let bench = Bench::new(seed, faults);
+/// How often things go wrong in a storm, as shares.
+#[derive(Clone, Copy, Debug)]
+struct Storm {
+    seed: u64,
+    faults: f64,
+    parks: f64,
+    poisons: f64,
+    steps: u32,
+    crash_ms: u64,
+}
+
+/// Customers go on, consumers park, processors crash, two of them work at once. Once everything answers, every event has
+/// its effect but those that wait behind poison; and those too once the poison is cured.
+async fn play(storm: Storm) -> Result<(), TestCaseError> {
+    let bench = Bench::new(storm.seed, storm.faults);
     let platform = &bench.test.platform;
     let customers = async {
-        for _ in 0..steps {
+        for _ in 0..storm.steps {
             let stream = format!("order-{}", platform.random_u64("test", "stream") % 3);
-            let fails = platform.random_fraction("test", "fails") < parks;
-            bench.aggregates.append(&stream, fails);
+            let draw = platform.random_fraction("test", "fails");
+            let reason = if draw < storm.poisons { ParkReason::Poison } else { ParkReason::AttemptsExhausted };
+            bench.aggregates.append(&stream, (draw < storm.poisons + storm.parks).then_some(reason));
             platform.sleep(Duration::from_millis(platform.random_u64("test", "pause") % 40)).await;
         }
     };
     let processors = || async {
-        for _ in 0..(u64::from(steps) * 20 / crash_ms + 1) {
+        for _ in 0..(u64::from(storm.steps) * 20 / storm.crash_ms + 1) {
             let processor = bench.processor();
-            // Fresh processes, since they have no pauses to keep, and crashes wherever they stand.
-            let _ = platform
-                .timeout(Duration::from_millis(crash_ms), async {
-                    for _ in 0..5 {
-                        processor.run_once().await;
-                    }
-                })
-                .await;
+            let work = async {
+                for _ in 0..5 {
+                    processor.run_once().await;
+                }
+            };
+            // A crash, wherever it stands. What follows is a fresh process, which has no pauses to keep.
+            let _ = platform.timeout(Duration::from_millis(storm.crash_ms), work).await;
         }
     };
     tokio::join!(customers, processors(), processors());
     bench.weather.heal();
-    let before: BTreeSet<_> = bench.lot.entries.lock().unwrap().keys().cloned().collect();
-    let account = bench.processor().run_once().await;
-    prop_assert_eq!((account.released, account.still_parked), (before.len() as u64, 0));
+    let poison = bench.aggregates.with(|state| state.poison.clone());
+    bench.processor().run_once().await;
     for (stream, head) in bench.aggregates.with(|state| state.heads.clone()) {
-        let wanted: Vec<u64> = (1..=head).collect();
+        let first_poison = poison.iter().find(|(poisoned, _)| *poisoned == stream).map(|(_, version)| *version);
+        let wanted: Vec<u64> = (1..first_poison.unwrap_or(head + 1)).collect();
         prop_assert_eq!(bench.effects(&stream), wanted, "{}", stream);
+        let parked = bench.lot.find(CONSUMER, &stream);
+        prop_assert_eq!(parked.as_ref().and_then(|parked| parked.first_version), first_poison.map(Version));
+        if let Some(version) = first_poison {
+            let letter_id = format!("router:{stream}:{version}");
+            prop_assert!(bench.quarantine.ids().contains(&letter_id), "{}", letter_id);
+        }
+    }
+    bench.aggregates.with(|state| state.poison.clear());
+    bench.processor().run_once().await;
+    for (stream, head) in bench.aggregates.with(|state| state.heads.clone()) {
+        prop_assert_eq!(bench.effects(&stream), (1..=head).collect::<Vec<_>>(), "{}", stream);
     }
     prop_assert!(bench.processor().run_once().await.is_empty());
     Ok(())
@@ -269,10 +320,11 @@ proptest! {
         seed in any::<u64>(),
         faults in 0.0..0.4,
         parks in 0.05..0.9,
+        poisons in prop_oneof![Just(0.0), 0.0..0.1],
         steps in 5u32..80,
         crash_ms in 20u64..2_000,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(storm(seed, faults, parks, steps, crash_ms))?;
+        runtime.block_on(play(Storm { seed, faults, parks, poisons, steps, crash_ms }))?;
     }
 }

@@ -5,7 +5,7 @@ pub mod parking;
 pub mod queue;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -31,11 +31,13 @@ pub struct Weather {
     pub platform: Platform,
     /// Share of calls and entries that go wrong.
     faults: Arc<Mutex<f64>>,
+    /// Fates of the next calls of an operation, before any is drawn.
+    script: Arc<Mutex<BTreeMap<&'static str, VecDeque<Fate>>>>,
 }
 
 impl Weather {
     pub fn new(platform: Platform, faults: f64) -> Self {
-        Self { platform, faults: Arc::new(Mutex::new(faults)) }
+        Self { platform, faults: Arc::new(Mutex::new(faults)), script: Arc::default() }
     }
 
     pub fn heal(&self) {
@@ -49,8 +51,18 @@ impl Weather {
         kinds[(self.platform.random_u64("weather", "which") % kinds.len() as u64) as usize]
     }
 
+    /// Decides the next calls of one operation.
+    pub fn script(&self, operation: &'static str, fates: &[Fate]) {
+        self.script.lock().unwrap().insert(operation, fates.iter().copied().collect());
+    }
+
     /// Any fate of a whole call.
-    pub fn draw_call(&self) -> Fate {
+    fn draw_call(&self, operation: &'static str) -> Fate {
+        let scripted = self.script.lock().unwrap().get_mut(operation).and_then(VecDeque::pop_front);
+        scripted.unwrap_or_else(|| self.draw_any())
+    }
+
+    fn draw_any(&self) -> Fate {
         self.draw(&[Fate::Throttled, Fate::LostBefore, Fate::LostAfter, Fate::Slow])
     }
 
@@ -61,8 +73,8 @@ impl Weather {
     }
 
     /// Plays one call: `apply` runs unless the fate says otherwise.
-    pub async fn play<T>(&self, apply: impl FnOnce() -> T) -> Result<T, CallFailure> {
-        let fate = self.draw_call();
+    pub async fn play<T>(&self, operation: &'static str, apply: impl FnOnce() -> T) -> Result<T, CallFailure> {
+        let fate = self.draw_call(operation);
         self.travel().await;
         let applied = match fate {
             Fate::Throttled => return Err(throttled().into()),
@@ -105,7 +117,7 @@ impl MemoryQuarantine {
 
 impl Quarantine for MemoryQuarantine {
     fn keep<'a>(&'a self, letter: &'a QuarantinedLetter) -> BoxFuture<'a, Result<(), CallFailure>> {
-        Box::pin(self.weather.play(|| {
+        Box::pin(self.weather.play("keep", || {
             *self.writes.lock().unwrap() += 1;
             self.letters.lock().unwrap().entry(letter.letter_id.clone()).or_insert_with(|| letter.clone());
         }))

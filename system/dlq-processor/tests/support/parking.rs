@@ -34,14 +34,15 @@ impl MemoryParkingLot {
 
     async fn change(
         &self,
+        operation: &'static str,
         change: impl FnOnce(&mut Entries) -> Result<(), ParkingMoved> + Send,
     ) -> Result<(), WriteFailure<ParkingMoved>> {
-        let changed = self.weather.play(|| change(&mut self.entries.lock().unwrap())).await;
+        let changed = self.weather.play(operation, || change(&mut self.entries.lock().unwrap())).await;
         changed.map_err(write_failure)?.map_err(WriteFailure::Refused)
     }
 
     async fn look<T>(&self, look: impl FnOnce(&Entries) -> T + Send) -> Result<T, ReadFailure> {
-        self.weather.play(|| look(&self.entries.lock().unwrap())).await.map_err(read_failure)
+        self.weather.play("look", || look(&self.entries.lock().unwrap())).await.map_err(read_failure)
     }
 }
 
@@ -83,7 +84,7 @@ impl ParkingLot for MemoryParkingLot {
     }
 
     fn park<'a>(&'a self, parked: &'a ParkedAggregate) -> BoxFuture<'a, Result<(), WriteFailure<ParkingMoved>>> {
-        Box::pin(self.change(move |entries| match entries.entry(id(&parked.consumer, &parked.key)) {
+        Box::pin(self.change("park", move |entries| match entries.entry(id(&parked.consumer, &parked.key)) {
             std::collections::btree_map::Entry::Occupied(_) => Err(ParkingMoved),
             std::collections::btree_map::Entry::Vacant(free) => {
                 free.insert(parked.clone());
@@ -98,7 +99,7 @@ impl ParkingLot for MemoryParkingLot {
         parked: &'a ParkedAggregate,
     ) -> BoxFuture<'a, Result<(), WriteFailure<ParkingMoved>>> {
         assert!(parked.counter > expected_counter);
-        Box::pin(self.change(move |entries| {
+        Box::pin(self.change("replace", move |entries| {
             let standing = entries.get_mut(&id(&parked.consumer, &parked.key)).ok_or(ParkingMoved)?;
             if standing.counter != expected_counter {
                 return Err(ParkingMoved);
@@ -114,7 +115,7 @@ impl ParkingLot for MemoryParkingLot {
         key: &'a str,
         expected_counter: u64,
     ) -> BoxFuture<'a, Result<(), WriteFailure<ParkingMoved>>> {
-        Box::pin(self.change(move |entries| {
+        Box::pin(self.change("release", move |entries| {
             let standing = entries.get(&id(consumer, key)).ok_or(ParkingMoved)?;
             if standing.counter != expected_counter {
                 return Err(ParkingMoved);
@@ -154,23 +155,25 @@ impl Aggregates {
     }
 
     /// Appends an event, and lets the consumer see it at once: it waits behind a parked aggregate, has its effect, or (if
-    /// `fails`) parks its aggregate.
-    pub fn append(&self, stream: &str, fails: bool) -> u64 {
+    /// it `fails` for this reason) parks its aggregate.
+    pub fn append(&self, stream: &str, fails: Option<ParkReason>) {
         let version = self.with(|state| {
             let head = state.heads.entry(stream.to_owned()).or_default();
             *head += 1;
+            if fails == Some(ParkReason::Poison) {
+                state.poison.insert((stream.to_owned(), *head));
+            }
             *head
         });
         let mut entries = self.lot.entries.lock().unwrap();
         if let Some(parked) = entries.get_mut(&id(CONSUMER, stream)) {
             parked.last_version = Some(Version(version));
             parked.counter += 1;
-        } else if fails {
-            entries.insert(id(CONSUMER, stream), exhausted(stream, version));
+        } else if let Some(reason) = fails {
+            entries.insert(id(CONSUMER, stream), ParkedAggregate { reason, ..exhausted(stream, version) });
         } else {
             self.with(|state| state.effects.entry(stream.to_owned()).or_default().insert(version));
         }
-        version
     }
 }
 
@@ -203,7 +206,7 @@ impl AggregateReplayer for Aggregates {
                     return Err(ReplayFailure::Poison { version: Version(next), detail: "bad".to_owned() });
                 }
                 let apply = || self.with(|state| state.effects.entry(key.to_owned()).or_default().insert(next));
-                if let Err(failure) = self.weather.play(apply).await {
+                if let Err(failure) = self.weather.play("effect", apply).await {
                     let reached = Version(next - 1);
                     return Err(ReplayFailure::Interrupted { reached, detail: failure.to_string() });
                 }

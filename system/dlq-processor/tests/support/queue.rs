@@ -146,13 +146,15 @@ impl MessageQueue for MemoryQueue {
                 return rejected;
             }
             let now_ms = self.now_ms();
-            self.weather.play(|| self.state.lock().unwrap().receive(now_ms, count_max, visibility_seconds)).await
+            self.weather
+                .play("receive", || self.state.lock().unwrap().receive(now_ms, count_max, visibility_seconds))
+                .await
         })
     }
 
     fn delete<'a>(&'a self, receipt_handles: &'a [String]) -> BoxFuture<'a, Result<EntryOutcomes<()>, CallFailure>> {
         assert!((1..=10).contains(&receipt_handles.len()));
-        Box::pin(self.weather.play(|| {
+        Box::pin(self.weather.play("delete", || {
             self.entries(receipt_handles, |state, handle| {
                 // An old handle is accepted and deletes nothing, as on a standard queue.
                 state.messages.retain(|stored| stored.message.receipt_handle != *handle);
@@ -167,7 +169,7 @@ impl MessageQueue for MemoryQueue {
         visibility_seconds: u32,
     ) -> BoxFuture<'a, Result<(), CallFailure>> {
         let now_ms = self.now_ms();
-        Box::pin(self.weather.play(move || {
+        Box::pin(self.weather.play("set_visibility", move || {
             let mut state = self.state.lock().unwrap();
             for stored in state.messages.iter_mut().filter(|stored| stored.message.receipt_handle == receipt_handle) {
                 stored.visible_at_ms = now_ms + u64::from(visibility_seconds) * 1_000;
@@ -199,7 +201,7 @@ impl MessageQueue for MemoryQueue {
                     Ok(())
                 })
             };
-            self.weather.play(send).await
+            self.weather.play("send", send).await
         })
     }
 }
