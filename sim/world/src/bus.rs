@@ -421,5 +421,41 @@ pub fn set_up(cloud: &mut Cloud, now: UnixNanos, settings: &BusSettings) -> Resu
             "Endpoint": queue_arn(NOTIFICATION_QUEUE),
             "Attributes": {"RawMessageDelivery": "true"},
         }),
-    )
+    )?;
+    if settings.hosted_as_functions { set_up_functions(cloud, now, settings) } else { Ok(()) }
+}
+
+/// Functions and the mappings that feed them: shards in order with partial answers, the queue in batches.
+fn set_up_functions(cloud: &mut Cloud, now: UnixNanos, settings: &BusSettings) -> Result<(), ServiceError> {
+    let table = cloud.call_now(
+        now,
+        Service::Dynamodb,
+        "DescribeTable",
+        json!({"TableName": TableNames::default().events}),
+    )?;
+    let timeout_s = settings.visibility_s.min(10);
+    for name in FUNCTIONS {
+        let function = json!({"FunctionName": name, "Timeout": timeout_s, "MemorySize": 256});
+        cloud.call_now(now, Service::Lambda, "CreateFunction", function)?;
+    }
+    let core_stream = format!("arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{CORE_STREAM}");
+    let feeds = [(ROUTER_FUNCTION, table["Table"]["LatestStreamArn"].clone()), (PROJECTION_FUNCTION, json!(core_stream))];
+    for (function, source) in feeds {
+        let mapping = json!({
+            "FunctionName": function,
+            "EventSourceArn": source,
+            "StartingPosition": "TRIM_HORIZON",
+            "BatchSize": 100,
+            "BisectBatchOnFunctionError": true,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        });
+        cloud.call_now(now, Service::Lambda, "CreateEventSourceMapping", mapping)?;
+    }
+    let mapping = json!({
+        "FunctionName": NOTIFICATION_FUNCTION,
+        "EventSourceArn": queue_arn(NOTIFICATION_QUEUE),
+        "BatchSize": 10,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+    });
+    cloud.call_now(now, Service::Lambda, "CreateEventSourceMapping", mapping).map(|_| ())
 }
