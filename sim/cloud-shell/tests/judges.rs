@@ -146,6 +146,21 @@ fn boto3_reads_streams_and_pages() {
 }
 
 #[test]
+fn boto3_sees_kinesis_as_it_sees_that_of_moto() {
+    let Some(programs) = programs_or_skip() else { return };
+    let (_ours, ours_url) = server();
+    let (_moto, moto_url) = moto(programs);
+    let output = Command::new(programs.join("python"))
+        .args(["-B", "kinesis.py", &ours_url, &moto_url])
+        .current_dir(judges_folder())
+        .output()
+        .expect("python starts");
+    let report = assert_success(&output);
+    println!("{report}");
+    assert!(report.contains(" 0 wrong") && report.contains("writers and readers of kinesis as expected"), "{report}");
+}
+
+#[test]
 fn the_aws_cli_creates_writes_and_reads() {
     let Some(programs) = programs_or_skip() else { return };
     let (_ours, url) = server();

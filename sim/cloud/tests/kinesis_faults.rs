@@ -203,6 +203,11 @@ fn what_is_no_call_is_refused() {
     let mut driver = Driver::with_stream(quick(), 1);
     let (code, _) = driver.kinesis("PutRecordz", json!({})).error();
     assert_eq!(code, "UnknownOperationException");
+    let (code, message) = driver.kinesis("StartStreamEncryption", json!({})).error();
+    assert_eq!(
+        (code.as_str(), message.as_str()),
+        ("UnsupportedOperationException", "StartStreamEncryption is not simulated.")
+    );
     let (code, _) = driver.kinesis("PutRecord", json!([])).error();
     assert_eq!(code, "SerializationException");
     let inspected = driver.cloud.inspect(Service::Kinesis);

@@ -155,6 +155,7 @@ fn listings_come_in_pages() {
     for (request, code) in [
         (json!({}), "InvalidArgumentException"),
         (json!({"StreamName": "a", "NextToken": token}), "InvalidArgumentException"),
+        (json!({"StreamARN": ARN, "NextToken": token}), "InvalidArgumentException"),
         (json!({"NextToken": "nonsense"}), "InvalidArgumentException"),
         (json!({"StreamName": "a", "ShardFilter": {"Type": "AT_TIMESTAMP"}}), "InvalidArgumentException"),
         (json!({"StreamName": "a", "ShardFilter": {"Type": "AFTER_SHARD_ID"}}), "InvalidArgumentException"),

@@ -12,6 +12,21 @@ use crate::{
 const JSON_1_1: &str = "application/x-amz-json-1.1";
 const TARGET: &str = "Kinesis_20131202";
 
+/// Operations of the real service that are not simulated, so that a caller hears more than that they are unknown.
+const NOT_SIMULATED: &[&str] = &[
+    "DeleteResourcePolicy",
+    "DescribeAccountSettings",
+    "DisableEnhancedMonitoring",
+    "EnableEnhancedMonitoring",
+    "GetResourcePolicy",
+    "PutResourcePolicy",
+    "StartStreamEncryption",
+    "StopStreamEncryption",
+    "UpdateAccountSettings",
+    "UpdateStreamRecordDistributionStrategy",
+    "UpdateStreamWarmThroughput",
+];
+
 /// What the service answers to what is no operation of its own.
 fn unknown_operation() -> ServiceError {
     ServiceError::client("UnknownOperationException", "")
@@ -32,6 +47,9 @@ pub fn decode(wire: &WireRequest, is_operation: impl Fn(&str) -> bool) -> Result
     let target = header(&wire.headers, "x-amz-target").unwrap_or_default();
     let operation = match target.split_once('.') {
         Some((TARGET, operation)) if is_operation(operation) => operation.to_owned(),
+        Some((TARGET, operation)) if NOT_SIMULATED.contains(&operation) => {
+            return Err(errors::unsupported(format!("{operation} is not simulated.")));
+        }
         _ => return Err(unknown_operation()),
     };
     match serde_json::from_slice(&wire.body) {

@@ -164,9 +164,6 @@ impl Kinesis {
         if stream.consumers.get(name).is_some_and(of_arn) {
             return Ok((stream, name.to_owned()));
         }
-        Err(errors::not_found(format!(
-            "Consumer {name} under stream {} not found for account {}.",
-            stream.name, self.account_id
-        )))
+        Err(errors::not_found(format!("Consumer {name}, account {} not found.", self.account_id)))
     }
 }

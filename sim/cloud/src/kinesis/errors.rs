@@ -49,13 +49,9 @@ pub fn no_iterator() -> ServiceError {
     invalid_argument("Invalid ShardIterator.")
 }
 
-pub fn unsupported(operation: &str) -> ServiceError {
-    ServiceError::client(
-        "UnsupportedOperationException",
-        format!(
-            "{operation} is not simulated: it answers with an HTTP/2 event stream. Read with GetShardIterator and GetRecords."
-        ),
-    )
+/// For what the real service can do and this one cannot.
+pub fn unsupported(message: impl Into<String>) -> ServiceError {
+    ServiceError::client("UnsupportedOperationException", message)
 }
 
 pub fn iterator_expired(issued_at: UnixNanos, now: UnixNanos) -> ServiceError {

@@ -1,6 +1,8 @@
 //! Typed access to a request's members: wrong types are SerializationExceptions at once, broken constraints are
 //! gathered and told together, as the service does.
 
+use std::fmt;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
@@ -75,14 +77,18 @@ impl<'v> Input<'v> {
         format!("{}{}{}", self.path, lower.map(String::from).unwrap_or_default(), letters.as_str())
     }
 
-    fn broke(&mut self, name: &str, value: &str, constraint: impl AsRef<str>) {
-        let value = if value == "null" { value.to_owned() } else { format!("'{value}'") };
-        let (path, constraint) = (self.path_of(name), constraint.as_ref());
-        self.broken.push(format!("Value {value} at '{path}' failed to satisfy constraint: {constraint}"));
+    fn broke(&mut self, name: &str, value: impl fmt::Display, constraint: impl fmt::Display) {
+        self.broke_for(name, &format!("'{value}' "), constraint);
+    }
+
+    /// `shown` is the value and a space; nothing for what is too large to be shown.
+    fn broke_for(&mut self, name: &str, shown: &str, constraint: impl fmt::Display) {
+        let path = self.path_of(name);
+        self.broken.push(format!("Value {shown}at '{path}' failed to satisfy constraint: {constraint}"));
     }
 
     fn missing(&mut self, name: &str) {
-        self.broke(name, "null", "Member must not be null");
+        self.broke_for(name, "null ", "Member must not be null");
     }
 
     pub fn string(&mut self, name: &str, shape: Text) -> Outcome<Option<&'v str>> {
@@ -112,10 +118,10 @@ impl<'v> Input<'v> {
             other => return Err(wrong_type(other, "Integer")),
         };
         if number < least {
-            self.broke(name, &number.to_string(), format!("Member must have value greater than or equal to {least}"));
+            self.broke(name, number, format!("Member must have value greater than or equal to {least}"));
         }
         if number > most {
-            self.broke(name, &number.to_string(), format!("Member must have value less than or equal to {most}"));
+            self.broke(name, number, format!("Member must have value less than or equal to {most}"));
         }
         Ok(Some(number))
     }
@@ -168,12 +174,11 @@ impl<'v> Input<'v> {
             Some(Value::Object(_)) => return Err(serialization("Start of structure or map found where not expected.")),
             Some(_) => return Err(serialization("Expected list or null")),
         };
-        let shown = format!("[{} members]", values.len());
         if values.is_empty() {
-            self.broke(name, &shown, "Member must have length greater than or equal to 1");
+            self.broke_for(name, "", "Member must have length greater than or equal to 1");
         }
         if values.len() > most {
-            self.broke(name, &shown, format!("Member must have length less than or equal to {most}"));
+            self.broke_for(name, "", format!("Member must have length less than or equal to {most}"));
         }
         Ok(values)
     }
@@ -227,8 +232,7 @@ impl<'v> Input<'v> {
             .decode(text)
             .map_err(|error| serialization(format!("The member {} is no base64: {error}", self.path_of(name))))?;
         if bytes.len() > most_bytes {
-            let shown = format!("java.nio.HeapByteBuffer[pos=0 lim={0} cap={0}]", bytes.len());
-            self.broke(name, &shown, format!("Member must have length less than or equal to {most_bytes}"));
+            self.broke_for(name, "", format!("Member must have length less than or equal to {most_bytes}"));
         }
         Ok(bytes)
     }

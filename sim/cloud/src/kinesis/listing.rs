@@ -25,6 +25,10 @@ const TOKEN_LIFETIME: Duration = Duration::from_secs(300);
 const FILTERS: &[&str] =
     &["AFTER_SHARD_ID", "AT_TRIM_HORIZON", "FROM_TRIM_HORIZON", "AT_LATEST", "AT_TIMESTAMP", "FROM_TIMESTAMP"];
 
+/// A token says all this by itself.
+const BESIDE_NO_TOKEN: &[&str] =
+    &["StreamName", "StreamARN", "StreamCreationTimestamp", "ExclusiveStartShardId", "ShardFilter"];
+
 /// Where a listing goes on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListToken {
@@ -89,9 +93,8 @@ impl Kinesis {
         let start = input.string("ExclusiveStartShardId", Text::Name)?;
         let (name, filter, after) = match token {
             Some(token) => {
-                if ["StreamName", "StreamCreationTimestamp", "ExclusiveStartShardId"].iter().any(|name| input.has(name))
-                {
-                    return Err(invalid_argument("NextToken and StreamName cannot be provided together."));
+                if let Some(name) = BESIDE_NO_TOKEN.iter().find(|name| input.has(name)) {
+                    return Err(invalid_argument(format!("NextToken and {name} cannot be provided together.")));
                 }
                 input.finish()?;
                 let token = ListToken::decode(token, context.now)?;

@@ -4,6 +4,9 @@
 //! HTTP/2 event stream (it says so), encryption, enhanced monitoring, policies, warm throughput. Streams in on-demand
 //! mode begin with four shards and keep what they have: they do not grow by themselves.
 //!
+//! Retention ends when somebody next looks: a shard loses what is past it, and the journal says so, with the next call
+//! that touches the shard or lists the stream. No caller can tell the difference.
+//!
 //! Memory: each record is held once, with about 90 bytes beside its key and data, until its retention ends; the journal
 //! holds its body again. Writing costs a binary search over open shards and an append; reading a binary search and the
 //! page itself.

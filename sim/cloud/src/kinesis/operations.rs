@@ -149,7 +149,9 @@ impl Kinesis {
             "DeregisterStreamConsumer" => self.deregister_stream_consumer(context, input),
             "ListStreamConsumers" => self.list_stream_consumers(context, input),
             "TagResource" | "UntagResource" | "ListTagsForResource" => self.tags_of_resource(operation.name, input),
-            other => Err(errors::unsupported(other)),
+            other => Err(errors::unsupported(format!(
+                "{other} is not simulated: it answers with an HTTP/2 event stream. Read with GetShardIterator and GetRecords."
+            ))),
         }
     }
 }

@@ -77,8 +77,8 @@ impl Kinesis {
         let shard = open_shard(stream, shard, named)?;
         let adjacent = open_shard(stream, adjacent, named)?;
         let (one, other) = (stream.shards[&shard].hashes, stream.shards[&adjacent].hashes);
-        let touch = one.last.checked_add(1) == Some(other.first) || other.last.checked_add(1) == Some(one.first);
-        if !touch {
+        // The adjacent shard is the upper of the two.
+        if one.last.checked_add(1) != Some(other.first) {
             return Err(invalid_argument(format!(
                 "Shards {} and {} in stream {name} under account {} are not an adjacent pair of shards eligible for merging",
                 shard_id(shard),

@@ -143,20 +143,17 @@ impl Stream {
         self.open_shard(now, hashes, &[number, adjacent]);
     }
 
-    /// Splits and merges until as many shards as asked for have equal shares. On the way shards come and go that no
-    /// record ever reaches.
+    /// Splits and merges, share by share from the lowest, until as many shards as asked for have equal shares: so goes
+    /// the real service. On the way shards come and go that no record ever reaches.
     pub fn scale(&mut self, now: UnixNanos, target: u32) {
-        let shares = equal_shares(target);
-        for share in &shares {
-            let holder = self.open.range(..=share.first).next_back().map(|(first, number)| (*first, *number));
-            if let Some((first, number)) = holder
-                && first != share.first
+        for share in equal_shares(target) {
+            let holder = self.shard_of(share.last).and_then(|number| self.shards.get(&number));
+            if let Some((number, hashes)) = holder.map(|shard| (shard.number, shard.hashes))
+                && hashes.last != share.last
             {
-                self.split(now, number, share.first);
+                self.split(now, number, share.last + 1);
             }
-        }
-        for share in &shares {
-            while let Some((one, other)) = self.first_two(*share) {
+            while let Some((one, other)) = self.first_two(share) {
                 self.merge(now, one, other);
             }
         }
@@ -301,6 +298,17 @@ mod tests {
         assert_eq!(shares[2].last, u128::MAX);
         assert_eq!(equal_shares(2)[1].first, 1 << 127);
         assert_eq!(equal_shares(1), [HashRange { first: 0, last: u128::MAX }]);
+    }
+
+    #[test]
+    fn scaling_goes_the_way_that_was_seen_of_the_real_service() {
+        // A public report of scaling from four shards to three: 6, 9 and 10 were open in the end.
+        let mut stream = Stream::new("s".into(), 1, 4, NOW);
+        stream.scale(NOW, 3);
+        assert_eq!(stream.open.values().copied().collect::<Vec<_>>(), [6, 9, 10]);
+        let parents = |number: u32| (stream.shards[&number].parent, stream.shards[&number].adjacent_parent);
+        assert_eq!((parents(4), parents(5)), ((Some(1), None), (Some(1), None)));
+        assert_eq!((parents(6), parents(9), parents(10)), ((Some(0), Some(4)), (Some(5), Some(7)), (Some(8), Some(3))));
     }
 
     proptest! {
