@@ -28,6 +28,7 @@ use crate::{
     latency::{Cost, LatencyModel},
     service::{Answer, CallShape, Errand, Execution, InternalAnswer, InternalRequest, ServiceError, SimulatedService},
     services,
+    sns::SnsConfig,
     sqs::SqsConfig,
     streams::api::StreamsOperation,
     wire::{self, Rejection, ResponseHead, json::Json},
@@ -45,6 +46,7 @@ pub struct CloudConfig {
     /// Requests without an Authorization header are refused; signatures are never verified.
     pub needs_authorization: bool,
     pub dynamodb: DynamoDbConfig,
+    pub sns: SnsConfig,
     pub sqs: SqsConfig,
 }
 
@@ -59,6 +61,7 @@ impl Default for CloudConfig {
             keep_journal: true,
             needs_authorization: true,
             dynamodb: DynamoDbConfig::default(),
+            sns: SnsConfig::default(),
             sqs: SqsConfig::default(),
         }
     }

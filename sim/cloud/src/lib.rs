@@ -24,5 +24,6 @@ pub use cloud::{Cloud, CloudConfig};
 pub use dynamodb::{DynamoDbConfig, capacity::CapacityConfig, errors::DynamodbError};
 pub use interface::*;
 pub use latency::{LatencyClass, LatencyModel};
+pub use sns::SnsConfig;
 pub use sqs::SqsConfig;
 pub use streams::StreamConfig;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::{cloud::CloudConfig, interface::Service, service::SimulatedService, sqs::Sqs};
+use crate::{cloud::CloudConfig, interface::Service, service::SimulatedService, sns::Sns, sqs::Sqs};
 
 /// All of them, new.
 pub fn all(config: &CloudConfig) -> BTreeMap<Service, Box<dyn SimulatedService>> {
     let mut services: BTreeMap<Service, Box<dyn SimulatedService>> = BTreeMap::new();
     services.insert(Service::Sqs, Box::new(Sqs::new(config.sqs.clone())));
-    // services.insert(Service::Sns, Box::new(Sns::new(config.sns.clone())));
+    services.insert(Service::Sns, Box::new(Sns::new(config.sns.clone())));
     services
 }

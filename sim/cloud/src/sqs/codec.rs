@@ -40,7 +40,8 @@ const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
 pub fn decode(wire: &WireRequest) -> Result<Decoded, ServiceError> {
     let unknown = |name: &str| {
-        error("UnknownOperationException", format!("The action {name} is not valid for this endpoint.")).with_status(404)
+        error("UnknownOperationException", format!("The action {name} is not valid for this endpoint."))
+            .with_status(404)
     };
     let target = header(&wire.headers, "x-amz-target").unwrap_or_default();
     let name = target.strip_prefix("AmazonSQS.").ok_or_else(|| unknown(target))?;
@@ -87,8 +88,12 @@ fn type_name(code: &str) -> String {
     match code {
         "InvalidParameterValue" => "com.amazon.coral.service#InvalidParameterValueException".to_owned(),
         "MissingParameter" => "com.amazon.coral.service#MissingRequiredParameterException".to_owned(),
-        "SerializationException" | "UnknownOperationException" | "ThrottlingException" | "InternalFailure"
-        | "ServiceUnavailable" | "MissingAuthenticationToken" => format!("com.amazon.coral.service#{code}"),
+        "SerializationException"
+        | "UnknownOperationException"
+        | "ThrottlingException"
+        | "InternalFailure"
+        | "ServiceUnavailable"
+        | "MissingAuthenticationToken" => format!("com.amazon.coral.service#{code}"),
         _ => format!("com.amazonaws.sqs#{code}"),
     }
 }

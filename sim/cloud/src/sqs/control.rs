@@ -235,7 +235,9 @@ impl Sqs {
 
 fn policy_of(queue: &Queue, region: &str) -> Value {
     let kept = queue.attributes.others.get("Policy").and_then(|text| serde_json::from_str(text).ok());
-    kept.unwrap_or_else(|| json!({"Version": "2008-10-17", "Id": format!("{region}/{}/policy", queue.name), "Statement": []}))
+    kept.unwrap_or_else(
+        || json!({"Version": "2008-10-17", "Id": format!("{region}/{}/policy", queue.name), "Statement": []}),
+    )
 }
 
 const ATTRIBUTES: &[&str] = &[

@@ -50,9 +50,13 @@ impl Draft {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Not yet to be received: its delay, or its way through the queue's hosts, takes until then.
-    Delayed { until: UnixNanos },
+    Delayed {
+        until: UnixNanos,
+    },
     Visible,
-    InFlight { until: UnixNanos },
+    InFlight {
+        until: UnixNanos,
+    },
 }
 
 #[derive(Clone, Debug)]

@@ -238,9 +238,10 @@ fn replay_attempt(
     }
     let attempt = queue.attempts.get(request.attempt_id.as_ref()?)?;
     let is_untouched = |(ordinal, receipt): &(u64, u64)| {
-        queue.messages.get(ordinal).is_some_and(|message| {
-            message.receipt == *receipt && matches!(message.place, Place::InFlight { .. })
-        })
+        queue
+            .messages
+            .get(ordinal)
+            .is_some_and(|message| message.receipt == *receipt && matches!(message.place, Place::InFlight { .. }))
     };
     if !attempt.messages.iter().all(is_untouched) {
         return None;

@@ -93,7 +93,8 @@ impl Sqs {
     fn change_one(&mut self, context: &mut ServiceContext<'_>, name: &str, input: Input<'_>) -> Outcome {
         let handle = input.required("ReceiptHandle")?;
         let seconds = input.integer_in("VisibilityTimeout", 0, 43_200, "Must be between 0 and 43200.")?;
-        let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok()).ok_or_else(|| missing("VisibilityTimeout"))?;
+        let seconds =
+            seconds.and_then(|seconds| u64::try_from(seconds).ok()).ok_or_else(|| missing("VisibilityTimeout"))?;
         let receipt = receipt(name, handle)?;
         let queue = self.queue_mut(name)?;
         let gone = || {

@@ -53,13 +53,7 @@ impl Sqs {
         batch::each(entries, &quirks, |entry| self.send_one(context, &name, entry, &quirks))
     }
 
-    fn send_one(
-        &mut self,
-        context: &mut ServiceContext<'_>,
-        name: &str,
-        input: Input<'_>,
-        quirks: &Quirks,
-    ) -> Outcome {
+    fn send_one(&mut self, context: &mut ServiceContext<'_>, name: &str, input: Input<'_>, quirks: &Quirks) -> Outcome {
         let queue = self.queue_mut(name)?;
         let draft = draft(queue, input)?;
         if queue.fifo()
@@ -193,7 +187,10 @@ fn draft(queue: &Queue, input: Input<'_>) -> Result<Draft, ServiceError> {
     if attributes.len() > MAX_ATTRIBUTES {
         return Err(error(
             "InvalidParameterValue",
-            format!("Number of message attributes [{}] exceeds the allowed maximum [{MAX_ATTRIBUTES}].", attributes.len()),
+            format!(
+                "Number of message attributes [{}] exceeds the allowed maximum [{MAX_ATTRIBUTES}].",
+                attributes.len()
+            ),
         ));
     }
     let mut draft = Draft {
