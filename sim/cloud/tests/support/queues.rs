@@ -78,7 +78,8 @@ pub fn quirk(quirk: Quirk) -> CallPlan {
 
 impl Client {
     pub fn new(config: CloudConfig) -> Self {
-        let (plans, seen): (Arc<Mutex<Vec<Planned>>>, Arc<Mutex<Vec<Call>>>) = Default::default();
+        let plans: Arc<Mutex<Vec<Planned>>> = Arc::default();
+        let seen: Arc<Mutex<Vec<Call>>> = Arc::default();
         let hook = Script { plans: Arc::clone(&plans), seen: Arc::clone(&seen) };
         let cloud = Cloud::new(config, Box::new(hook));
         Self { cloud, now: START, plans, seen, requests: 0, arrived: BTreeMap::new() }
