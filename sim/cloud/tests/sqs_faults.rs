@@ -83,6 +83,31 @@ fn receives_may_be_empty_doubled_or_reversed() {
 }
 
 #[test]
+fn batches_may_be_sent_backwards() {
+    let mut client = with_queue();
+    client.plan("client", "SendMessageBatch", quirk(Quirk::Reverse));
+    let entries: Vec<Value> = ["a", "b", "c"].iter().map(|id| json!({"Id": id, "MessageBody": id})).collect();
+    client.sqs("SendMessageBatch", json!({"QueueUrl": url("q"), "Entries": entries}));
+    client.put("q", "d");
+    assert_eq!(bodies(&client.take("q")), ["c", "b", "a", "d"]);
+}
+
+#[test]
+fn an_old_handle_may_delete_after_all() {
+    let assumptions = Assumptions { sqs_stale_delete_share: 1.0, ..Assumptions::immediate() };
+    let mut client = Client::new(CloudConfig { assumptions, ..exact() });
+    client.create("q", json!({"VisibilityTimeout": "1"}));
+    client.put("q", "m");
+    let old = client.take("q").remove(0);
+    client.wait(SECOND);
+    let new = client.take("q").remove(0);
+    client.delete("q", &old);
+    client.delete("q", &new);
+    use Step::{Accepted, Deleted, Reappeared, Received};
+    assert_eq!(client.story("q"), [Accepted, Received, Reappeared, Received, Deleted]);
+}
+
+#[test]
 fn a_copy_that_stays_visible_does_not_trouble_its_receiver() {
     let mut client = with_queue();
     client.plan("client", "SendMessage", quirk(Quirk::Duplicate));

@@ -140,7 +140,7 @@ impl Sns {
         // The scope decides how the policy is read, whichever comes first.
         let is_scope = |pair: &&(&str, String)| pair.0 == "FilterPolicyScope";
         for (name, value) in pairs.iter().filter(is_scope).chain(pairs.iter().filter(|pair| !is_scope(pair))) {
-            subscription.set(name, value, context.now)?;
+            subscription.set(name, value, context.now, context.now)?;
         }
         if let Some(existing) = self.subscriptions.get(&arn) {
             let shown = existing.show();
@@ -231,7 +231,7 @@ impl Sns {
         let name = required(input, "AttributeName")?;
         let value = input.text("AttributeValue").map_err(of_reader)?.unwrap_or_default();
         let from = filter_in_force(context, arn);
-        self.subscriptions.get_mut(arn).ok_or_else(no_subscription)?.set(name, value, from)?;
+        self.subscriptions.get_mut(arn).ok_or_else(no_subscription)?.set(name, value, context.now, from)?;
         Ok(Value::Null)
     }
 }

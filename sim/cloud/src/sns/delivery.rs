@@ -14,7 +14,7 @@ use crate::{
     interface::{MessageStep, MessageStepKind, Service},
     latency::{lognormal_of_two_ms, nanoseconds},
     service::{InternalAnswer, InternalRequest, ServiceContext},
-    sqs::{arn_name, quirks::Quirks},
+    sqs::{arn_name, message::fraction_once, quirks::Quirks},
 };
 
 /// Attempts at one subscriber: 3 at once, 2 a second apart, 10 with growing pauses, the rest 20 seconds apart (23 days).
@@ -271,7 +271,7 @@ fn lag(context: &mut ServiceContext<'_>, fifo: bool, subscription: &Subscription
         return Duration::ZERO;
     }
     let address = format!("{} {}", message.id, subscription.arn);
-    nanoseconds(lognormal_of_two_ms(p50_ms, p99_ms, context.entropy.next_fraction("sns-delivery", &address)))
+    nanoseconds(lognormal_of_two_ms(p50_ms, p99_ms, fraction_once(context.entropy, "sns-delivery", &address)))
 }
 
 #[cfg(test)]

@@ -218,7 +218,9 @@ impl Subscription {
     }
 
     /// Sets an attribute; a filter comes into force at `from`.
-    pub fn set(&mut self, name: &str, value: &str, from: UnixNanos) -> Result<(), ServiceError> {
+    pub fn set(&mut self, name: &str, value: &str, now: UnixNanos, from: UnixNanos) -> Result<(), ServiceError> {
+        // What is in force by now stays so until the new filter is.
+        self.filter(now);
         match name {
             "RawMessageDelivery" if self.protocol == Protocol::Lambda && flag(name, value)? => {
                 return Err(invalid(
