@@ -30,6 +30,7 @@ use crate::{
     latency::{Cost, LatencyModel},
     service::{Answer, CallShape, Errand, Execution, InternalAnswer, InternalRequest, ServiceError, SimulatedService},
     services,
+    sns::SnsConfig,
     sqs::SqsConfig,
     streams::api::StreamsOperation,
     wire::{self, Rejection, ResponseHead, json::Json},
@@ -48,6 +49,7 @@ pub struct CloudConfig {
     pub needs_authorization: bool,
     pub dynamodb: DynamoDbConfig,
     pub kinesis: KinesisConfig,
+    pub sns: SnsConfig,
     pub sqs: SqsConfig,
     pub lambda: LambdaConfig,
 }
@@ -64,6 +66,7 @@ impl Default for CloudConfig {
             needs_authorization: true,
             dynamodb: DynamoDbConfig::default(),
             kinesis: KinesisConfig::default(),
+            sns: SnsConfig::default(),
             sqs: SqsConfig::default(),
             lambda: LambdaConfig::default(),
         }

@@ -28,5 +28,6 @@ pub use interface::*;
 pub use kinesis::KinesisConfig;
 pub use lambda::LambdaConfig;
 pub use latency::{LatencyClass, LatencyModel};
+pub use sns::SnsConfig;
 pub use sqs::SqsConfig;
 pub use streams::StreamConfig;

@@ -193,7 +193,9 @@ fn redrive_policy(text: &str) -> Result<Option<RedrivePolicy>, ServiceError> {
     let policy: Value = serde_json::from_str(text).map_err(|_| bad("Redrive policy is not a valid JSON map."))?;
     let policy = policy.as_object().ok_or_else(|| bad("Redrive policy is not a valid JSON map."))?;
     let (Some(target), Some(count)) = (policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")) else {
-        return Err(bad("Redrive policy does not contain mandatory attribute: deadLetterTargetArn or maxReceiveCount."));
+        return Err(bad(
+            "Redrive policy does not contain mandatory attribute: deadLetterTargetArn or maxReceiveCount.",
+        ));
     };
     let max_receive_count = count
         .as_u64()

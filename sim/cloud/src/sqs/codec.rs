@@ -38,9 +38,18 @@ pub const OPERATIONS: &[&str] = &[
 /// More than any batch needs, and little enough not to be read by mistake.
 const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
+/// A member that no client sends: the host and port by which a client of the real socket reached us.
+pub const LOCAL_HOST: &str = "$host";
+
+/// SDKs that send requests to the host of a queue's URL must come back to the socket that they know.
+fn is_local(host: &str) -> bool {
+    host.contains(':') && !host.contains("amazonaws.com")
+}
+
 pub fn decode(wire: &WireRequest) -> Result<Decoded, ServiceError> {
     let unknown = |name: &str| {
-        error("UnknownOperationException", format!("The action {name} is not valid for this endpoint.")).with_status(404)
+        error("UnknownOperationException", format!("The action {name} is not valid for this endpoint."))
+            .with_status(404)
     };
     let target = header(&wire.headers, "x-amz-target").unwrap_or_default();
     let name = target.strip_prefix("AmazonSQS.").ok_or_else(|| unknown(target))?;
@@ -52,7 +61,13 @@ pub fn decode(wire: &WireRequest) -> Result<Decoded, ServiceError> {
     }
     let body: &[u8] = if wire.body.is_empty() { b"{}" } else { &wire.body };
     match serde_json::from_slice(body) {
-        Ok(request @ Value::Object(_)) => Ok(Decoded { operation: name.to_owned(), request }),
+        Ok(Value::Object(mut members)) => {
+            members.remove(LOCAL_HOST);
+            if let Some(host) = header(&wire.headers, "host").filter(|host| is_local(host)) {
+                members.insert(LOCAL_HOST.to_owned(), json!(host));
+            }
+            Ok(Decoded { operation: name.to_owned(), request: Value::Object(members) })
+        }
         _ => Err(wrong_type("The request", "a JSON object")),
     }
 }
@@ -87,8 +102,12 @@ fn type_name(code: &str) -> String {
     match code {
         "InvalidParameterValue" => "com.amazon.coral.service#InvalidParameterValueException".to_owned(),
         "MissingParameter" => "com.amazon.coral.service#MissingRequiredParameterException".to_owned(),
-        "SerializationException" | "UnknownOperationException" | "ThrottlingException" | "InternalFailure"
-        | "ServiceUnavailable" | "MissingAuthenticationToken" => format!("com.amazon.coral.service#{code}"),
+        "SerializationException"
+        | "UnknownOperationException"
+        | "ThrottlingException"
+        | "InternalFailure"
+        | "ServiceUnavailable"
+        | "MissingAuthenticationToken" => format!("com.amazon.coral.service#{code}"),
         _ => format!("com.amazonaws.sqs#{code}"),
     }
 }

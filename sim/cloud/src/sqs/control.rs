@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Outcome, Sqs,
     attributes::QueueAttributes,
+    codec::LOCAL_HOST,
     errors::{error, invalid_value, missing, no_queue},
     input::{Input, arn_name},
     queue::Queue,
@@ -18,8 +19,11 @@ use crate::service::{ServiceContext, ServiceError};
 const SETTLING: Duration = Duration::from_secs(60);
 const MAX_TAGS: usize = 50;
 
-fn url(context: &ServiceContext<'_>, name: &str) -> String {
-    format!("http://sqs.{}.amazonaws.com/{}/{name}", context.region, context.account_id)
+fn url(context: &ServiceContext<'_>, input: Input<'_>, name: &str) -> String {
+    match input.text(LOCAL_HOST) {
+        Ok(Some(host)) => format!("http://{host}/{}/{name}", context.account_id),
+        _ => format!("http://sqs.{}.amazonaws.com/{}/{name}", context.region, context.account_id),
+    }
 }
 
 impl Sqs {
@@ -31,7 +35,7 @@ impl Sqs {
         let arn = format!("arn:aws:sqs:{}:{}:{name}", context.region, context.account_id);
         if let Some(existing) = self.queues.get(name) {
             check_same(existing, &pairs)?;
-            return Ok(json!({"QueueUrl": url(context, name)}));
+            return Ok(json!({"QueueUrl": url(context, input, name)}));
         }
         if self.deleted.get(name).is_some_and(|at| context.now.since(*at) < SETTLING) {
             return Err(error(
@@ -49,7 +53,7 @@ impl Sqs {
         }
         self.queues.insert(name.to_owned(), queue);
         self.deleted.remove(name);
-        Ok(json!({"QueueUrl": url(context, name)}))
+        Ok(json!({"QueueUrl": url(context, input, name)}))
     }
 
     /// A redrive policy must name an existing queue of the same type that allows it.
@@ -84,7 +88,7 @@ impl Sqs {
         if !is_ours || !self.queues.contains_key(name) {
             return Err(no_queue());
         }
-        Ok(json!({"QueueUrl": url(context, name)}))
+        Ok(json!({"QueueUrl": url(context, input, name)}))
     }
 
     pub(super) fn list_queues(&mut self, context: &mut ServiceContext<'_>, input: Input<'_>) -> Outcome {
@@ -235,7 +239,9 @@ impl Sqs {
 
 fn policy_of(queue: &Queue, region: &str) -> Value {
     let kept = queue.attributes.others.get("Policy").and_then(|text| serde_json::from_str(text).ok());
-    kept.unwrap_or_else(|| json!({"Version": "2008-10-17", "Id": format!("{region}/{}/policy", queue.name), "Statement": []}))
+    kept.unwrap_or_else(
+        || json!({"Version": "2008-10-17", "Id": format!("{region}/{}/policy", queue.name), "Statement": []}),
+    )
 }
 
 const ATTRIBUTES: &[&str] = &[
@@ -312,7 +318,7 @@ fn page(context: &ServiceContext<'_>, input: Input<'_>, member: &str, names: Vec
         answer.insert("NextToken".to_owned(), json!(STANDARD.encode(last)));
     }
     if !shown.is_empty() || member == "queueUrls" {
-        let urls: Vec<String> = shown.iter().map(|name| url(context, name)).collect();
+        let urls: Vec<String> = shown.iter().map(|name| url(context, input, name)).collect();
         answer.insert(member.to_owned(), json!(urls));
     }
     Ok(Value::Object(answer))

@@ -10,7 +10,11 @@ use super::{
     errors::{error, handle_invalid, wrong_type},
     input::Input,
 };
-use crate::{entropy::Entropy, interface::UnixNanos, service::ServiceError};
+use crate::{
+    entropy::{Entropy, hash_text, open_fraction},
+    interface::UnixNanos,
+    service::ServiceError,
+};
 
 /// A message attribute as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +54,13 @@ impl Draft {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Not yet to be received: its delay, or its way through the queue's hosts, takes until then.
-    Delayed { until: UnixNanos },
+    Delayed {
+        until: UnixNanos,
+    },
     Visible,
-    InFlight { until: UnixNanos },
+    InFlight {
+        until: UnixNanos,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -107,6 +115,11 @@ pub fn unique_id(entropy: &mut Entropy, purpose: &str, key: &str) -> String {
         low >> 48,
         low & 0xffff_ffff_ffff
     )
+}
+
+/// A fraction in (0, 1) for an address that draws only once, which is not worth remembering.
+pub fn fraction_once(entropy: &Entropy, purpose: &str, address: &str) -> f64 {
+    open_fraction(entropy.fixed_u64(purpose, hash_text(address)))
 }
 
 /// What a receipt handle says.

@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::{errors::no_queue, input::Input, message::Receipt, queue::Queue};
+use self::{errors::no_queue, message::Receipt, queue::Queue};
 use crate::{
     interface::{Call, RefuseBefore, UnixNanos, WireRequest},
     latency::Cost,
@@ -34,7 +34,9 @@ use crate::{
     },
 };
 
-pub(crate) use input::{arn_name, queue_name};
+pub(crate) use batch::is_entry_id;
+pub(crate) use control::is_queue_arn;
+pub(crate) use input::{Input, arn_name};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -177,7 +177,8 @@ impl Sqs {
         let invalid = || error("InvalidParameterValue", "Value for parameter TaskHandle is invalid.");
         let text = STANDARD.decode(handle).map_err(|_| invalid())?;
         let parsed: Value = serde_json::from_slice(&text).map_err(|_| invalid())?;
-        let (id, arn) = (parsed["taskId"].as_str().ok_or_else(invalid)?, parsed["sourceArn"].as_str().ok_or_else(invalid)?);
+        let (id, arn) =
+            (parsed["taskId"].as_str().ok_or_else(invalid)?, parsed["sourceArn"].as_str().ok_or_else(invalid)?);
         let no_task = || error("ResourceNotFoundException", "Task does not exist.").with_status(404);
         let name = self.named(arn).ok_or_else(|| no_resource("SourceArn"))?;
         let queue = self.queue_mut(&name)?;

@@ -38,14 +38,14 @@ impl Sqs {
         self.check_throughput(&name, "ReceiveMessage", context)?;
         let quirks = Quirks::of(context.quirks);
         let queue = self.queue_mut(&name)?;
-        let full = queue.in_flight >= self.config.in_flight_max;
-        let queue = self.queue_mut(&name)?;
+        let (in_flight, fifo) = (queue.in_flight, queue.fifo());
+        let full = in_flight >= self.config.in_flight_max;
         let is_short = request.wait.is_zero();
-        if full && is_short && !queue.fifo() {
+        if full && is_short && !fifo {
             let message = "Too many messages are in flight: delete some of those received, or wait for them to return.";
             return Err(error("OverLimit", message).with_status(403));
         }
-        if quirks.empty || is_short && !queue.fifo() && misses(context, &name) {
+        if quirks.empty || is_short && !fifo && misses(context, &name) {
             return Ok(empty());
         }
         let messages = self.receive(context, &name, &request, &quirks, context.call_sequence);
@@ -238,9 +238,10 @@ fn replay_attempt(
     }
     let attempt = queue.attempts.get(request.attempt_id.as_ref()?)?;
     let is_untouched = |(ordinal, receipt): &(u64, u64)| {
-        queue.messages.get(ordinal).is_some_and(|message| {
-            message.receipt == *receipt && matches!(message.place, Place::InFlight { .. })
-        })
+        queue
+            .messages
+            .get(ordinal)
+            .is_some_and(|message| message.receipt == *receipt && matches!(message.place, Place::InFlight { .. }))
     };
     if !attempt.messages.iter().all(is_untouched) {
         return None;
@@ -310,7 +311,8 @@ fn take(
 /// Whether another copy of the message stays visible, as a standard queue may have it.
 fn is_duplicated(context: &mut ServiceContext<'_>, message: &mut Message, quirks: &Quirks) -> bool {
     let share = context.assumptions.sqs_duplicate_share;
-    let drawn = share > 0.0 && context.entropy.next_fraction("sqs-duplicate", &message.id) < share;
+    let address = || format!("{}/{}", message.id, message.receive_count);
+    let drawn = share > 0.0 && message::fraction_once(context.entropy, "sqs-duplicate", &address()) < share;
     std::mem::take(&mut message.duplicate_next) || quirks.duplicate || drawn
 }
 

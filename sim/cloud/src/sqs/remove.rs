@@ -8,7 +8,7 @@ use super::{
     Outcome, Sqs, batch,
     errors::{error, handle_invalid, invalid_value, missing},
     input::Input,
-    message::{Place, Receipt},
+    message::{self, Place, Receipt},
     quirks::Quirks,
 };
 use crate::{
@@ -55,7 +55,8 @@ impl Sqs {
             }
         } else if !is_newest {
             let share = context.assumptions.sqs_stale_delete_share;
-            let works = share > 0.0 && context.entropy.next_fraction("sqs-stale-delete", &message.id) < share;
+            let address = format!("{}/{}", message.id, receipt.receipt);
+            let works = message::fraction_once(context.entropy, "sqs-stale-delete", &address) < share;
             if !works {
                 return Ok(json!({}));
             }
@@ -93,7 +94,8 @@ impl Sqs {
     fn change_one(&mut self, context: &mut ServiceContext<'_>, name: &str, input: Input<'_>) -> Outcome {
         let handle = input.required("ReceiptHandle")?;
         let seconds = input.integer_in("VisibilityTimeout", 0, 43_200, "Must be between 0 and 43200.")?;
-        let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok()).ok_or_else(|| missing("VisibilityTimeout"))?;
+        let seconds =
+            seconds.and_then(|seconds| u64::try_from(seconds).ok()).ok_or_else(|| missing("VisibilityTimeout"))?;
         let receipt = receipt(name, handle)?;
         let queue = self.queue_mut(name)?;
         let gone = || {

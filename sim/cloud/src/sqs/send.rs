@@ -32,7 +32,7 @@ impl Sqs {
         if quirks.unreachable {
             return Err(unavailable());
         }
-        self.send_one(context, &name, input, &quirks)
+        self.send_one(context, &name, input, &quirks, 0)
     }
 
     pub(super) fn send_message_batch(&mut self, context: &mut ServiceContext<'_>, input: Input<'_>) -> Outcome {
@@ -50,7 +50,13 @@ impl Sqs {
                 format!("Batch requests cannot be longer than {MAX_MESSAGE_BYTES} bytes. You have sent {size} bytes."),
             ));
         }
-        batch::each(entries, &quirks, |entry| self.send_one(context, &name, entry, &quirks))
+        // Received backwards: the first of the batch has the last turn.
+        let mut turn = if quirks.reverse { entries.len() as u64 } else { 0 };
+        batch::each(entries, &quirks, |entry| {
+            let place = turn;
+            turn = turn.saturating_sub(1);
+            self.send_one(context, &name, entry, &quirks, place)
+        })
     }
 
     fn send_one(
@@ -59,6 +65,7 @@ impl Sqs {
         name: &str,
         input: Input<'_>,
         quirks: &Quirks,
+        turn: u64,
     ) -> Outcome {
         let queue = self.queue_mut(name)?;
         let draft = draft(queue, input)?;
@@ -74,6 +81,7 @@ impl Sqs {
             message.place = Place::Delayed { until: context.now.plus(quirks.delay) };
         }
         let queue = self.queue_mut(name)?;
+        message.order_at = UnixNanos(message.order_at.0 + turn);
         message.duplicate_next = quirks.duplicate && !queue.fifo();
         let answer = sent(&message.draft, &message.id, message.sequence_number.as_deref());
         queue.remember(&message, context.now);
@@ -135,16 +143,16 @@ pub fn arrival(
     let delay = delay_seconds.map_or(queue.attributes.delay, Duration::from_secs);
     let mut until = context.now.plus(delay);
     if assumptions.sqs_delivery_p50_ms > 0.0 {
-        let quantile = context.entropy.next_fraction("sqs-delivery", id);
+        let quantile = message::fraction_once(context.entropy, "sqs-delivery", id);
         let lag = lognormal_of_two_ms(assumptions.sqs_delivery_p50_ms, assumptions.sqs_delivery_p99_ms, quantile);
         until = until.plus(nanoseconds(lag));
     }
     let mut order_at = context.now;
     if !queue.fifo()
         && assumptions.sqs_reorder_share > 0.0
-        && context.entropy.next_fraction("sqs-reorder", id) < assumptions.sqs_reorder_share
+        && message::fraction_once(context.entropy, "sqs-reorder", id) < assumptions.sqs_reorder_share
     {
-        let share = context.entropy.next_fraction("sqs-reorder-by", id);
+        let share = message::fraction_once(context.entropy, "sqs-reorder-by", id);
         order_at = order_at.plus(nanoseconds(share * assumptions.sqs_reorder_max_ms));
     }
     let place = if until > context.now { Place::Delayed { until } } else { Place::Visible };
@@ -193,7 +201,10 @@ fn draft(queue: &Queue, input: Input<'_>) -> Result<Draft, ServiceError> {
     if attributes.len() > MAX_ATTRIBUTES {
         return Err(error(
             "InvalidParameterValue",
-            format!("Number of message attributes [{}] exceeds the allowed maximum [{MAX_ATTRIBUTES}].", attributes.len()),
+            format!(
+                "Number of message attributes [{}] exceeds the allowed maximum [{MAX_ATTRIBUTES}].",
+                attributes.len()
+            ),
         ));
     }
     let mut draft = Draft {
