@@ -208,6 +208,8 @@ fn a_jump_longer_than_the_retention_is_a_gap_even_if_the_feed_says_nothing() {
         assert_eq!(reader.step(at(0)), wanted, "arrived {before_ms} ms later");
         if is_gap {
             assert!(reader.begin_handle().is_empty(), "what follows the gap waits");
+            reader.on_gap_reported(false, WALL, at(0), 0.5);
+            assert_eq!(reader.step(at(0)), WorkStep::WaitUntil(at_ms(50)));
             reader.on_gap_reported(true, WALL, at(0), 0.5);
             assert_eq!(reader.step(at(0)), WorkStep::Handle);
             assert_eq!(reader.begin_handle(), [record(10)]);
