@@ -9,6 +9,9 @@ use nexus_ports::{
 
 use crate::{backoff::Backoff, bookmark::Bookmark, held_lease::Urgency};
 
+/// Listings may lag behind: a shard is believed to be gone when it was found missing this often in a row.
+const ABSENCES_TO_BELIEVE: u32 = 3;
+
 /// The next piece of work on a shard. At most one is under way at any time, which keeps the records in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WorkStep {
@@ -59,6 +62,8 @@ pub(crate) struct ShardReader {
     gap: Option<Gap>,
     /// Calls of the feed that failed since the last page.
     failures: u32,
+    /// How often in a row the shard was neither to be opened nor listed.
+    absences: u32,
     /// Handlers that panicked since one last returned.
     handler_failures: u32,
 }
@@ -108,6 +113,7 @@ impl ShardReader {
             read_not_before: now,
             gap: None,
             failures: 0,
+            absences: 0,
             handler_failures: 0,
         }
     }
@@ -181,7 +187,10 @@ impl ShardReader {
             Ok(_) if self.is_stale_by(wall.as_millis()) => {
                 self.gap = Some(Gap::new(now));
             }
-            Ok(cursor) => self.cursor = Some(cursor),
+            Ok(cursor) => {
+                self.cursor = Some(cursor);
+                self.absences = 0;
+            }
             Err(failure) => self.on_failure(failure, now, jitter),
         }
     }
@@ -279,12 +288,20 @@ impl ShardReader {
     /// The outcome of [`WorkStep::LookForShard`].
     pub(crate) fn on_listing(&mut self, outcome: Result<Vec<FeedShard>, FeedFailure>, now: Monotonic, jitter: f64) {
         match outcome {
-            Ok(shards) if !shards.iter().any(|shard| shard.id == self.shard) => {
+            Ok(shards) if shards.iter().any(|shard| shard.id == self.shard) => {
+                self.read_state = ReadState::Open;
+                self.absences = 0;
+            }
+            Ok(_) if self.absences + 1 < ABSENCES_TO_BELIEVE => {
+                self.read_state = ReadState::Open;
+                self.absences += 1;
+                self.read_not_before = Monotonic(now.0 + self.pace.poll_every);
+            }
+            Ok(_) => {
                 self.read_state = ReadState::Ended;
                 self.gap = Some(Gap::new(now));
                 self.drain_at_end(now);
             }
-            Ok(_) => self.read_state = ReadState::Open,
             Err(_) => {
                 self.failures += 1;
                 self.read_not_before = Monotonic(now.0 + self.pace.backoff.pause(self.failures, jitter));

@@ -101,6 +101,22 @@ async fn children_are_read_after_their_parents_and_found_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_roll_over_costs_less_than_a_scan() {
+    let world = World::new(1);
+    let worker = world.start("one");
+    let mut shard = "shard-000".to_owned();
+    for _ in 0..20 {
+        world.seconds(3).await;
+        shard = world.feed.roll_over(&shard);
+        world.put_into(&shard, 1);
+        let put_at = world.now();
+        world.until_all_effective(SOON).await;
+        assert!(world.now().since(put_at) < Duration::from_millis(400), "{:?}", world.now().since(put_at));
+    }
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_child_of_a_shard_that_was_dropped_before_anybody_saw_it_is_read() {
     let world = World::new(1);
     let child = world.feed.roll_over("shard-000");

@@ -213,6 +213,9 @@ async fn leases_that_cannot_be_made_hold_back_their_children() {
     ]);
     world.until_all_effective(Duration::from_secs(20)).await;
     worker.stop().await;
+    // Otherwise another worker could take the parent for one that was gone before anybody saw it.
+    let made = world.leases.journal().into_iter().filter(|write| write.before.is_none()).map(|write| write.after.shard);
+    assert_eq!(made.collect::<Vec<_>>(), ["shard-000", &left, &right]);
     world.rules.check(&[(left, "shard-000".to_owned()), (right, "shard-000".to_owned())]);
 }
 

@@ -208,6 +208,8 @@ fn a_jump_longer_than_the_retention_is_a_gap_even_if_the_feed_says_nothing() {
         assert_eq!(reader.step(at(0)), wanted, "arrived {before_ms} ms later");
         if is_gap {
             assert!(reader.begin_handle().is_empty(), "what follows the gap waits");
+            reader.on_gap_reported(false, WALL, at(0), 0.5);
+            assert_eq!(reader.step(at(0)), WorkStep::WaitUntil(at_ms(50)));
             reader.on_gap_reported(true, WALL, at(0), 0.5);
             assert_eq!(reader.step(at(0)), WorkStep::Handle);
             assert_eq!(reader.begin_handle(), [record(10)]);
@@ -238,11 +240,16 @@ fn a_shard_that_is_gone_is_a_gap_and_then_finished() {
     assert_eq!(reader.step(at(0)), WorkStep::LookForShard, "a feed that is not found proves nothing");
     reader.on_listing(Ok(vec![listed("a")]), at(0), 0.0);
     assert_eq!(reader.step(at(0)), WorkStep::Open(FeedStart::After(number(5))), "it is there after all");
-    reader.on_open(Err(not_found()), at(0), WALL, 0.0);
-    reader.on_listing(Ok(vec![listed("b")]), at(0), 0.0);
-    assert_eq!(reader.step(at(0)), WorkStep::ReportGap(after(5)));
-    reader.on_gap_reported(true, WALL, at(0), 0.0);
-    assert_eq!(reader.step(at(0)), WorkStep::Finish);
+    for absence in 0..3 {
+        let now = at(absence);
+        assert_eq!(reader.step(now), WorkStep::Open(FeedStart::After(number(5))), "absence {absence}");
+        reader.on_open(Err(not_found()), now, WALL, 0.0);
+        assert_eq!(reader.step(now), WorkStep::LookForShard);
+        reader.on_listing(Ok(vec![listed("b")]), now, 0.0);
+    }
+    assert_eq!(reader.step(at(2)), WorkStep::ReportGap(after(5)));
+    reader.on_gap_reported(true, WALL, at(2), 0.0);
+    assert_eq!(reader.step(at(2)), WorkStep::Finish);
 }
 
 #[test]
