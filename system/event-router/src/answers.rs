@@ -204,10 +204,15 @@ impl Routing {
         let Some(entry) = self.parked.as_mut().and_then(|parked| parked.remove(key)) else { return };
         let Some(last) = entry.last_version else { return };
         let Some(aggregate) = self.active.get_mut(key) else { return };
-        let released = Span { first: entry.first_version.unwrap_or(Version(1)), last };
-        let span = aggregate.known.map_or(released, |known| known.joined(released));
+        let first = entry.first_version.unwrap_or(Version(1));
+        let span = match aggregate.known {
+            // Aggregates are parked at the first event that is not done, and a release moves that on as it gets along:
+            // what lies between what is known and the entry's beginning is done as well.
+            Some(known) => Span { first: known.first.min(first), last: known.last.max(last) },
+            None => Span { first, last },
+        };
         aggregate.known = Some(span);
-        let tickets = aggregate.take_range(released);
+        let tickets = aggregate.take_range(span);
         self.learn(key, span);
         self.settle(tickets);
         self.retire(key);

@@ -111,10 +111,11 @@ impl Routing {
     fn enter(&mut self, key: String, version: Option<Version>, item: Item, elsewhere: &dyn Fn(&str) -> Option<Span>) {
         let entry = self.parked.as_ref().and_then(|parked| parked.get(&key));
         let mut settled = Vec::new();
-        let aggregate = self
-            .active
-            .entry(key.clone())
-            .or_insert_with(|| Aggregate::new(self.remembered.get(&key).or_else(|| elsewhere(&key))));
+        let known = || match (self.remembered.get(&key), elsewhere(&key)) {
+            (Some(here), Some(there)) => Some(here.joined(there)),
+            (here, there) => here.or(there),
+        };
+        let aggregate = self.active.entry(key.clone()).or_insert_with(|| Aggregate::new(known()));
         match version {
             None => aggregate.unversioned.push(item),
             Some(version) if aggregate.known.is_some_and(|span| span.holds(version)) => settled = item.tickets,

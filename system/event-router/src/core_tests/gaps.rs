@@ -122,11 +122,15 @@ fn a_cold_aggregate_is_looked_at_for_recent_predecessors() {
 }
 
 #[test]
-fn what_other_shards_know_spares_the_look() {
-    let mut bench = Bench::new(Vec::new());
-    let known = Span { first: Version(1), last: Version(4) };
-    bench.routing.accept(vec![record(1, &event("order-a", 5)), record(2, &event("order-a", 4))], &|_| Some(known));
-    assert_eq!(bench.put(), carried(&[("order-a", 5)]));
+fn what_this_process_knows_from_elsewhere_spares_the_look() {
+    for (memory, first, last) in [("", 1, 4), ("nexus-router-memory-1\norder-a 1 2\n", 3, 4)] {
+        let mut bench = Bench::cold(memory);
+        bench.routing.answered(Answer::ParkedList(Ok(Vec::new())), bench.now);
+        let elsewhere = Span { first: Version(first), last: Version(last) };
+        let records = vec![record(1, &event("order-a", 5)), record(2, &event("order-a", 4))];
+        bench.routing.accept(records, &|_| Some(elsewhere));
+        assert_eq!(bench.put(), carried(&[("order-a", 5)]), "{memory:?}");
+    }
 }
 
 #[test]

@@ -225,3 +225,26 @@ fn an_event_larger_than_its_destination_takes_is_poison() {
         assert_eq!(matches!(calls.as_slice(), [Call::Put { .. }]), !is_poison, "{stream} {bytes}");
     }
 }
+
+#[test]
+fn a_release_that_went_on_in_steps_leaves_no_gap_behind() {
+    let mut bench = Bench::cold("nexus-router-memory-1\norder-a 1 4\n");
+    bench.routing.answered(Answer::ParkedList(Ok(vec![entry("order-a", Some(5), Some(8), 1)])), bench.now);
+    bench.accept(vec![record(1, &event("order-a", 9))]);
+    let calls = bench.calls();
+    bench.parking_written(&calls[0], Err(WriteFailure::Refused(ParkingMoved)));
+    bench.calls();
+    // The releaser came as far as event 6 and moved the entry on; then it released it.
+    for found in [Some(entry("order-a", Some(7), Some(8), 99)), None] {
+        let read = Answer::ParkedRead { key: "order-a".to_owned(), outcome: Ok(found) };
+        bench.routing.answered(read, bench.now);
+        if let [raise @ Call::Raise { .. }] = bench.calls().as_slice() {
+            bench.parking_written(raise, Err(WriteFailure::Refused(ParkingMoved)));
+            assert_eq!(bench.calls(), [Call::ReadParked { key: "order-a".to_owned() }]);
+        }
+    }
+    let batch = bench.routing.next_calls(bench.now, UnixTime::from_millis(7));
+    assert_eq!(batch, [], "the put began already");
+    bench.accepted(carried(&[("order-a", 9)]));
+    assert_eq!(bench.routing.standing().memory, "nexus-router-memory-1\norder-a 1 9\n");
+}
