@@ -106,11 +106,7 @@ impl WayBook {
             "nexus-events" => {
                 let Some(event) = image.and_then(CommittedEvent::from_image) else { return };
                 let index = self.ways.len();
-                self.ways.push(EventWay {
-                    command_id: event.command_id,
-                    committed_ns: at_ns,
-                    ..EventWay::default()
-                });
+                self.ways.push(EventWay { command_id: event.command_id, committed_ns: at_ns, ..EventWay::default() });
                 self.marks.push((None, None));
                 if way_of(&event.event_type) == Way::Core {
                     self.by_position.insert((event.stream, event.version), index);

@@ -261,7 +261,12 @@ impl<S: Surroundings> PlanDirector<S> {
         let settled =
             Some(if now_ms < self.arrivals_end_ms { self.arrivals_end_ms } else { now_ms + SETTLED_CHECK_MS });
         let act = (!self.waiting_acts.is_empty()).then_some(now_ms + SETTLED_CHECK_MS);
-        [step, restart, act, settled, Some(self.end_ms)].into_iter().flatten().min().unwrap_or(self.end_ms).max(now_ms + 1)
+        [step, restart, act, settled, Some(self.end_ms)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.end_ms)
+            .max(now_ms + 1)
     }
 }
 

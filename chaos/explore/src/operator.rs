@@ -135,7 +135,7 @@ fn changed(result: Result<Value, ServiceError>) -> Result<bool, ServiceError> {
 pub fn queues_are_empty(cloud: &Cloud) -> bool {
     let held = cloud.inspect(Service::Sqs);
     let Some(queues) = held["queues"].as_object() else { return true };
-    queues.values().all(|queue| {
-        ["visible", "in_flight", "delayed"].iter().all(|state| queue[*state].as_u64().unwrap_or(0) == 0)
-    })
+    queues
+        .values()
+        .all(|queue| ["visible", "in_flight", "delayed"].iter().all(|state| queue[*state].as_u64().unwrap_or(0) == 0))
 }

@@ -275,7 +275,11 @@ fn trace_messages(trace: &Trace, journal: &[JournalEntry]) {
         let JournalEntry::Message(step) = entry else { continue };
         let MessageStep { at, service, place, step, message_id, key, body, receive_count, note, .. } = step;
         let elapsed = Duration::from_nanos(at.0 - EPOCH_UNIX_NS);
-        trace.line(elapsed, service.name(), format!("{place} {step:?} {message_id} [{key}] {receive_count} {note} {body}"));
+        trace.line(
+            elapsed,
+            service.name(),
+            format!("{place} {step:?} {message_id} [{key}] {receive_count} {note} {body}"),
+        );
     }
 }
 

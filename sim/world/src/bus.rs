@@ -19,7 +19,8 @@ use nexus_governance::{InvalidSchema, SchemaValidator};
 use nexus_lambda_runtime::{FeedFunction, LambdaFunction, LambdaRuntime, QueueFunction};
 use nexus_notification_service::{NotificationSettings, NotificationWorker};
 use nexus_ports::{
-    AggregateReplayer, Authority, BoxFuture, EventRecord, FeedHandler, FeedRecord, Handled, LeaseStore, NoMetrics, Platform, QueueBatchHandler, QueueMessage, RecordFeed, ShardHandler, ShardProgress,
+    AggregateReplayer, Authority, BoxFuture, EventRecord, FeedHandler, FeedRecord, Handled, LeaseStore, NoMetrics,
+    Platform, QueueBatchHandler, QueueMessage, RecordFeed, ShardHandler, ShardProgress,
 };
 use nexus_query_dashboard::{Projection, ProjectionSettings};
 use nexus_stream_worker::{GapListener, GapUnrepaired, StreamWorker, StreamWorkerSettings, unique_worker_id};
@@ -82,7 +83,9 @@ impl Releases {
         let unknown = installed.get(host).cloned().unwrap_or_default();
         drop(installed);
         let mut documents = Vec::new();
-        for document in nexus_schemas::all().iter().filter(|document| !unknown.contains(&document.event_type.to_owned())) {
+        for document in
+            nexus_schemas::all().iter().filter(|document| !unknown.contains(&document.event_type.to_owned()))
+        {
             let (event_type, version) = (document.event_type.to_owned(), document.version);
             let schema = serde_json::from_str(document.text).map_err(|error| InvalidSchema::NotJson {
                 event_type: event_type.clone(),
@@ -103,16 +106,14 @@ pub fn router(settings: &BusSettings, releases: &Releases, slowness: SlownessHan
         Box::pin(async move {
             let validator = releases.validator(&platform.host)?;
             let router = event_router(&platform, &settings, validator);
-            let catalogue = DynamoStreamCatalogue::new(&platform, &settings.aws(Service::Dynamodb), &TableNames::default());
+            let catalogue =
+                DynamoStreamCatalogue::new(&platform, &settings.aws(Service::Dynamodb), &TableNames::default());
             let handler = costing_time(&platform, &settings, slowness, Arc::new(router.clone()));
             if settings.hosted_as_functions {
                 return run_function(&platform, ROUTER_FUNCTION, feed_function(&platform, handler)).await;
             }
-            let feed = DynamoStreamFeed::new(
-                &platform,
-                &settings.aws(Service::DynamodbStreams),
-                TableNames::default().events,
-            );
+            let feed =
+                DynamoStreamFeed::new(&platform, &settings.aws(Service::DynamodbStreams), TableNames::default().events);
             let worker_settings = StreamWorkerSettings {
                 lease_duration: settings.lease_duration,
                 renew_every: settings.lease_duration / 3,
@@ -373,11 +374,7 @@ struct RepairFromTable {
 }
 
 impl GapListener for RepairFromTable {
-    fn trimmed<'a>(
-        &'a self,
-        _shard: &'a str,
-        _after: &'a ShardProgress,
-    ) -> BoxFuture<'a, Result<(), GapUnrepaired>> {
+    fn trimmed<'a>(&'a self, _shard: &'a str, _after: &'a ShardProgress) -> BoxFuture<'a, Result<(), GapUnrepaired>> {
         Box::pin(async move {
             let resume_after = self.resume_after.lock().unwrap_or_else(PoisonError::into_inner).take();
             self.router.repair_all(&self.catalogue, resume_after).await.map(|_| ()).map_err(|interrupted| {
@@ -397,11 +394,7 @@ pub fn set_up(cloud: &mut Cloud, now: UnixNanos, settings: &BusSettings) -> Resu
     let mut call = |service, operation: &str, request| cloud.call_now(now, service, operation, request).map(|_| ());
     call(Service::Kinesis, "CreateStream", json!({"StreamName": CORE_STREAM, "ShardCount": settings.core_shards}))?;
     let retention = json!({"MessageRetentionPeriod": settings.dead_letter_retention_s.to_string()});
-    call(
-        Service::Sqs,
-        "CreateQueue",
-        json!({"QueueName": NOTIFICATION_DEAD_LETTERS, "Attributes": retention}),
-    )?;
+    call(Service::Sqs, "CreateQueue", json!({"QueueName": NOTIFICATION_DEAD_LETTERS, "Attributes": retention}))?;
     let redrive = json!({
         "deadLetterTargetArn": queue_arn(NOTIFICATION_DEAD_LETTERS),
         "maxReceiveCount": RECEIVES_MAX,
@@ -427,19 +420,16 @@ pub fn set_up(cloud: &mut Cloud, now: UnixNanos, settings: &BusSettings) -> Resu
 
 /// Functions and the mappings that feed them: shards in order with partial answers, the queue in batches.
 fn set_up_functions(cloud: &mut Cloud, now: UnixNanos, settings: &BusSettings) -> Result<(), ServiceError> {
-    let table = cloud.call_now(
-        now,
-        Service::Dynamodb,
-        "DescribeTable",
-        json!({"TableName": TableNames::default().events}),
-    )?;
+    let table =
+        cloud.call_now(now, Service::Dynamodb, "DescribeTable", json!({"TableName": TableNames::default().events}))?;
     let timeout_s = settings.visibility_s.min(10);
     for name in FUNCTIONS {
         let function = json!({"FunctionName": name, "Timeout": timeout_s, "MemorySize": 256});
         cloud.call_now(now, Service::Lambda, "CreateFunction", function)?;
     }
     let core_stream = format!("arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{CORE_STREAM}");
-    let feeds = [(ROUTER_FUNCTION, table["Table"]["LatestStreamArn"].clone()), (PROJECTION_FUNCTION, json!(core_stream))];
+    let feeds =
+        [(ROUTER_FUNCTION, table["Table"]["LatestStreamArn"].clone()), (PROJECTION_FUNCTION, json!(core_stream))];
     for (function, source) in feeds {
         let mapping = json!({
             "FunctionName": function,
