@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     AwsCall, CheckInput,
     answer::Answer,
+    bus_goals::bus_goals,
     checks::{idempotency_key_of, service_calls},
     item::{StoredEvent, events_written},
     sent::{Submission, submissions},
@@ -13,7 +14,7 @@ use crate::{
 /// Each goal by name, and whether this run reached it. The list of names is the same for every run.
 pub fn goals(input: &CheckInput) -> Vec<(&'static str, bool)> {
     let run = Run::of(input);
-    vec![
+    let mut goals = vec![
         ("own-write-recognised-after-unknown", run.own_write_recognised()),
         ("conflict-decided-again", run.conflict_decided_again()),
         ("answer-replayed", run.any_answer(|answer| matches!(answer, Answer::Accepted(it) if it.is_replayed))),
@@ -30,7 +31,9 @@ pub fn goals(input: &CheckInput) -> Vec<(&'static str, bool)> {
         ("domain-refusal", run.any_answer(|answer| matches!(answer, Answer::DomainRefused { .. }))),
         ("told-not-applied", run.any_answer(|answer| matches!(answer, Answer::NotApplied { .. }))),
         ("aggregate-contended", run.aggregate_contended()),
-    ]
+    ];
+    goals.extend(bus_goals(input));
+    goals
 }
 
 struct Run<'i> {

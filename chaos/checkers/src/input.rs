@@ -78,6 +78,10 @@ pub struct GroundTruth {
     pub calls: Vec<AwsCall>,
     /// By table: the items that were there at the end, as DynamoDB JSON (`{"pk": {"S": "…"}}`).
     pub final_items: BTreeMap<String, Vec<Value>>,
+    /// Every step of every message of streams, topics and queues and of every invocation, in the order in which they
+    /// happened.
+    #[serde(default)]
+    pub messages: Vec<MessageStep>,
 }
 
 /// One item changed. Images are DynamoDB JSON.
@@ -144,6 +148,61 @@ pub struct AwsCall {
     pub finished_ns: Option<u64>,
 }
 
+/// One step in the life of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageStep {
+    pub at_ns: u64,
+    /// The call that did it; 0 for what the cloud did by itself.
+    pub call_sequence: u64,
+    /// `kinesis`, `sns`, `sqs` or `lambda`.
+    pub service: String,
+    /// `stream/shard`, topic, queue, `topic/subscriber`, or function.
+    pub place: String,
+    pub step: MessageStepKind,
+    /// Sequence number of a record; id of a message; request id of an invocation.
+    pub message_id: String,
+    /// Partition key or message group.
+    pub key: String,
+    /// As it was sent; base64 with the prefix `base64:` where it is not UTF-8. Empty on steps after the first.
+    pub body: String,
+    /// Receives of the message so far, this one included.
+    pub receive_count: u32,
+    /// What else is to be known: the queue it went to, `from` and the id of the message it was, why it was dropped.
+    pub note: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MessageStepKind {
+    /// Durable in its stream, topic or queue.
+    Accepted,
+    /// Handed to a receiver of a queue, which hides it for its visibility time-out.
+    Received,
+    Deleted,
+    /// Visible again: its visibility time-out passed, or was set to zero, or a delete did not stick.
+    Reappeared,
+    /// Left its queue for the dead-letter queue named in the note, where it is accepted anew.
+    DeadLettered,
+    /// Left its dead-letter queue by a message move task for the queue named in the note, where it is accepted anew.
+    Moved,
+    /// Gone because its retention ended.
+    Expired,
+    Purged,
+    /// A topic's subscriber took it.
+    Delivered,
+    /// A topic gave up on a subscriber, and no dead-letter queue took the message.
+    Dropped,
+    /// A record is gone because its stream's retention ended.
+    Trimmed,
+    /// A function was invoked with it.
+    Invoked,
+    /// The invocation ended; the note says how.
+    Returned,
+    /// An event source mapping gave up on a batch; the note names the destination and the condition.
+    Discarded,
+}
+
 /// Names and bounds that the judgement depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -173,6 +232,36 @@ pub struct CheckSettings {
     pub quiescence_bound_ns: u64,
     /// Work bound of the linearizability search, for each aggregate: steps of the model. A step can keep some 200 bytes.
     pub linearizability_steps_max: u64,
+    /// The Kinesis stream of core events.
+    pub core_stream: String,
+    pub background_topic: String,
+    pub notification_queue: String,
+    pub notification_dlq: String,
+    pub leases_table: String,
+    pub views_table: String,
+    pub outbox_table: String,
+    pub parked_table: String,
+    pub quarantine_table: String,
+    /// Events of these types go to the core stream, all others to the topic.
+    pub core_event_types: Vec<String>,
+    /// Group under which the router keeps its leases, and name under which it parks.
+    pub router_group: String,
+    /// Group under which the projection keeps its leases, and name under which it parks.
+    pub projection_group: String,
+    /// A message that was received this often goes to the dead-letter queue instead of to another receiver.
+    pub max_receive_count: u32,
+    /// How often one event may be put in one pass.
+    pub route_attempts_max: u32,
+    /// How long the notification queue hides a message that was received.
+    pub visibility_ns: u64,
+    /// An event has reached its consumers this long after its commit or the heal, whichever is later, or once the drain
+    /// has ended, whichever is later. A record that ends before leaves a missing event undecided.
+    pub delivery_bound_ns: u64,
+    /// What a fault made unprocessable: event ids, `stream/version` of events, sequence numbers of records or ids of
+    /// messages.
+    pub poison_events: Vec<String>,
+    /// Operations that a consumer may call for ever, since they only look whether there is work.
+    pub polling_operations: Vec<String>,
 }
 
 impl Default for CheckSettings {
@@ -192,6 +281,24 @@ impl Default for CheckSettings {
             convergence_bound_ns: 120 * SECOND_NS,
             quiescence_bound_ns: SECOND_NS,
             linearizability_steps_max: 2_000_000,
+            core_stream: "nexus-core".to_owned(),
+            background_topic: "nexus-background".to_owned(),
+            notification_queue: "nexus-notifications".to_owned(),
+            notification_dlq: "nexus-notifications-dlq".to_owned(),
+            leases_table: "nexus-leases".to_owned(),
+            views_table: "nexus-views".to_owned(),
+            outbox_table: "nexus-outbox".to_owned(),
+            parked_table: "nexus-parked".to_owned(),
+            quarantine_table: "nexus-quarantine".to_owned(),
+            core_event_types: texts(&CORE_EVENT_TYPES),
+            router_group: "router".to_owned(),
+            projection_group: "projection".to_owned(),
+            max_receive_count: 5,
+            route_attempts_max: 3,
+            visibility_ns: 30 * SECOND_NS,
+            delivery_bound_ns: 120 * SECOND_NS,
+            poison_events: Vec::new(),
+            polling_operations: texts(&POLLING_OPERATIONS),
         }
     }
 }
@@ -206,6 +313,18 @@ impl CheckSettings {
     pub(crate) fn is_own_table_key(&self, key: &str) -> bool {
         partition_in(key, &self.events_table).is_some() || partition_in(key, &self.idempotency_table).is_some()
     }
+}
+
+/// Types that the design sends the ordered way.
+const CORE_EVENT_TYPES: [&str; 6] =
+    ["OrderPlaced", "PaymentConfirmed", "OrderShipped", "OrderCancelled", "PaymentProcessed", "PaymentRefunded"];
+
+/// How consumers of streams and queues ask for work.
+const POLLING_OPERATIONS: [&str; 6] =
+    ["DescribeStream", "DescribeStreamSummary", "ListShards", "GetShardIterator", "GetRecords", "ReceiveMessage"];
+
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
 /// What follows `table/` in a key, if the key is of that table. Idempotency keys may hold slashes themselves.

@@ -94,11 +94,11 @@ impl StoredAnswer {
     }
 }
 
-fn text(image: &Value, attribute: &'static str) -> Result<String, UnreadableItem> {
+pub(crate) fn text(image: &Value, attribute: &'static str) -> Result<String, UnreadableItem> {
     image[attribute]["S"].as_str().map(str::to_owned).ok_or(UnreadableItem { attribute })
 }
 
-fn number(image: &Value, attribute: &'static str) -> Result<u64, UnreadableItem> {
+pub(crate) fn number(image: &Value, attribute: &'static str) -> Result<u64, UnreadableItem> {
     image[attribute]["N"].as_str().and_then(|digits| digits.parse().ok()).ok_or(UnreadableItem { attribute })
 }
 

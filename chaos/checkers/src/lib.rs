@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod bus;
+mod bus_goals;
 mod canonical;
 mod checks;
 mod command;
@@ -14,6 +16,7 @@ mod goals;
 mod input;
 mod item;
 pub mod linearizability;
+mod read_model;
 mod sent;
 #[cfg(test)]
 mod tests;

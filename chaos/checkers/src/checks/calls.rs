@@ -22,7 +22,7 @@ pub(crate) const STRONG_READS: Check = Check {
 pub(crate) const QUIESCENCE: Check = Check {
     name: "quiescence",
     needs: Needs::GroundTruth,
-    describe: "After the drain and its bound no service calls AWS, and no call is still running.",
+    describe: "After the drain and its bound no service calls AWS but to look for work and to renew leases, and no other call is still running.",
     run: quiescence,
 };
 
@@ -128,7 +128,7 @@ fn quiescence(input: &CheckInput, examination: &mut Examination) {
     if settings.ended_at_ns < quiet_from_ns || quiet_from_ns == u64::MAX {
         return;
     }
-    for call in service_calls(input) {
+    for call in service_calls(input).filter(|call| !is_watching(call, input)) {
         let problem = match call.finished_ns {
             _ if call.at_ns > quiet_from_ns => Some("A service still calls AWS after the drain and its bound."),
             None => Some("A service's call of AWS is still running at the end."),
@@ -142,4 +142,17 @@ fn quiescence(input: &CheckInput, examination: &mut Examination) {
             Violation { keys: call.keys.clone(), ..violation }
         });
     }
+}
+
+/// A consumer stands by for ever: it looks for work, holds its leases and reads what is parked.
+fn is_watching(call: &AwsCall, input: &CheckInput) -> bool {
+    let settings = &input.settings;
+    let all_in = |table: &str| !call.keys.is_empty() && call.keys.iter().all(|key| is_in_table(key, table));
+    settings.polling_operations.contains(&call.operation)
+        || all_in(&settings.leases_table)
+        || !call.is_write && all_in(&settings.parked_table)
+}
+
+fn is_in_table(key: &str, table: &str) -> bool {
+    key == table || partition_in(key, table).is_some()
 }

@@ -1,6 +1,7 @@
 //! The checkers, a file for each kind of property.
 
 mod answers;
+mod bus;
 mod calls;
 mod durability;
 mod idempotency;
@@ -12,6 +13,7 @@ mod stream;
 mod tokens;
 mod views;
 
+pub(crate) use bus::lease_writes;
 pub(crate) use calls::{idempotency_key_of, service_calls};
 
 use crate::{CheckInput, Checker, Finding, Needs, finding::Examination, linearizability::Linearizability};
@@ -46,7 +48,7 @@ impl Checker for Check {
 
 /// Every checker, in the order in which reports show them.
 pub fn all() -> Vec<Box<dyn Checker>> {
-    vec![
+    let mut all: Vec<Box<dyn Checker>> = vec![
         Box::new(immutability::IMMUTABILITY),
         Box::new(immutability::HASH_CHAIN),
         Box::new(immutability::VERSIONS),
@@ -71,5 +73,7 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::new(lints::NO_LOST_UPDATE),
         Box::new(lints::UNPROCESSED_ITEMS),
         Box::new(lints::ATOMIC_RECORD),
-    ]
+    ];
+    all.extend(bus::all());
+    all
 }

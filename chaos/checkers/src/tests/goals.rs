@@ -1,6 +1,8 @@
 //! Goals are reached by the runs that reach them, and not by others.
 #![forbid(unsafe_code)]
 
+use serde_json::json;
+
 use super::{
     Change,
     scene::{STEP_NS, Scene, confirm, place},
@@ -29,6 +31,12 @@ fn the_sound_run_reaches_what_it_contains() {
         "policy-denied",
         "domain-refusal",
         "told-not-applied",
+        "poison-parked",
+        "aggregate-released",
+        "message-redelivered",
+        "dead-lettered",
+        "redriven",
+        "dead-letter-rescued",
     ];
     assert_eq!(reached(&Scene::sound().input), expected);
 }
@@ -68,6 +76,41 @@ fn each_rare_state_reaches_its_goal() {
         ("never-answered-and-no-effect", |scene| {
             scene.lose_answer("late", "customer", place("o-7"));
             scene.forget("nexus-events/order-o-7/1");
+        }),
+        ("partial-put-failure-retried", |scene| {
+            let event = scene.event("order-o-1", 1);
+            scene.route(&event, 1);
+            scene.last_call("PutRecords").keys.push("nexus-core/payment-p-1".to_owned());
+            let left_out = scene.event("payment-p-1", 1);
+            scene.route(&left_out, 1);
+        }),
+        ("duplicate-on-stream", |scene| {
+            let event = scene.event("order-o-1", 1);
+            scene.route(&event, 1);
+        }),
+        ("cursor-expired", |scene| {
+            scene.bus_call("router-1", "streams", "GetRecords", vec!["nexus-events".to_owned()]);
+            scene.last_call("GetRecords").error = Some("ExpiredIteratorException".to_owned());
+        }),
+        ("lease-taken-over", |scene| {
+            scene.lease("router", "shard-1", "router-2", 2, 3, Some("9".repeat(21)));
+        }),
+        ("zombie-fenced", |scene| {
+            scene.lease("router", "shard-1", "router-2", 2, 3, Some("9".repeat(21)));
+            let key = "nexus-leases/router/shard-1".to_owned();
+            scene.bus_call("router-1", "dynamodb", "PutItem", vec![key]);
+            let refused = scene.last_call("PutItem");
+            (refused.status, refused.applied) = (400, false);
+            refused.error = Some("ConditionalCheckFailedException".to_owned());
+        }),
+        ("shard-split-followed", |scene| {
+            scene.lease("router", "shard-2", "router-2", 1, 1, Some("9".repeat(21)));
+            let image = scene.input.truth.writes.last_mut().unwrap().new_image.as_mut().unwrap();
+            image["parents"] = json!({"L": [{"S": "shard-1"}]});
+        }),
+        ("quarantined", |scene| scene.quarantine("letter", "body")),
+        ("gap-repaired", |scene| {
+            scene.input.truth.stream.retain(|record| record.key != "nexus-events/order-o-1/2");
         }),
         ("schema-violation-refused", |scene| {
             scene.reject("shape", "customer", place("o-7"), 422, "schema-violation");

@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod aggregates;
+mod broken_bus;
 mod broken_observation;
 mod broken_trace;
 mod broken_truth;
+mod bus_scene;
 mod format;
 mod goals;
 mod scene;
@@ -90,7 +92,12 @@ fn names_are_unique_and_each_property_is_told() {
 
 #[test]
 fn every_checker_is_broken_by_some_case() {
-    let tables = [broken_observation::breakages(), broken_trace::breakages(), broken_truth::breakages()];
+    let tables = [
+        broken_bus::breakages(),
+        broken_observation::breakages(),
+        broken_trace::breakages(),
+        broken_truth::breakages(),
+    ];
     for checker in all() {
         let is_broken = tables.iter().flatten().any(|case| case.checker == checker.name());
         assert!(is_broken, "no case breaks {}", checker.name());

@@ -75,6 +75,7 @@ impl Scene {
         scene.batch(&["other/a", "other/b"]);
         scene.update_with_read("counter/x");
         scene.update_with_read("counter/x");
+        scene.carry_events();
         scene.finish();
         scene
     }
@@ -182,11 +183,11 @@ impl Scene {
 
     fn finish(&mut self) {
         for write in &self.input.truth.writes {
-            let (Some(image), true) = (&write.new_image, write.table == EVENTS || write.table == ANSWERS) else {
-                continue;
-            };
+            let is_kept = [EVENTS, ANSWERS, "nexus-outbox"].contains(&write.table.as_str());
+            let (Some(image), true) = (&write.new_image, is_kept) else { continue };
             self.input.truth.final_items.entry(write.table.clone()).or_default().push(image.clone());
         }
+        self.finish_views();
         let settings = &mut self.input.settings;
         settings.service_hosts = vec!["service-1".to_owned()];
         settings.healed_at_ns = self.now_ns;
@@ -287,7 +288,7 @@ impl Scene {
         self.calls
     }
 
-    fn write(&mut self, call_sequence: u64, table: &str, key: String, image: Value) {
+    pub(super) fn write(&mut self, call_sequence: u64, table: &str, key: String, image: Value) {
         self.input.truth.writes.push(StorageWrite {
             call_sequence,
             at_ns: self.now_ns + 1,
