@@ -118,6 +118,24 @@ impl Backlog {
             && !self.parked.values().any(|may_pass| *may_pass)
     }
 
+    /// What is owed, in words; a few examples of each kind.
+    pub fn debts(&self) -> Vec<String> {
+        let mut debts = Vec::new();
+        let mut owe = |what: &str, names: Vec<&str>| {
+            if !names.is_empty() {
+                let examples = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+                debts.push(format!("{} {what}: {examples}", names.len()));
+            }
+        };
+        owe("events missing in the table's stream", self.unstreamed.iter().map(String::as_str).collect());
+        owe("events missing on the core stream", self.unrouted.iter().map(String::as_str).collect());
+        owe("events without their notification", self.unnotified.iter().map(String::as_str).collect());
+        owe("views behind", self.behind.iter().map(String::as_str).collect());
+        let waiting = self.parked.iter().filter(|(_, may_pass)| **may_pass);
+        owe("aggregates still parked", waiting.map(|(key, _)| key.as_str()).collect());
+        debts
+    }
+
     fn take(&mut self, entry: &JournalEntry) {
         let at = match entry {
             // Calls without effect are polls and reads; those with one show as writes or messages.

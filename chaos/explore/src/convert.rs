@@ -1,10 +1,13 @@
 //! From what a played trial left behind to what checkers judge.
 
-use nexus_checkers::{AwsCall, CheckInput, CheckSettings, GroundTruth, StorageWrite, StreamRecord};
+use nexus_checkers::{
+    AwsCall, CheckInput, CheckSettings, GroundTruth, MessageStep, MessageStepKind, StorageWrite, StreamRecord,
+};
 use nexus_cloud::{Call, CallOutcome, JournalEntry};
 use nexus_scenario::host_names;
 
 use crate::{
+    backlog::{ROGUE_PREFIX, event_id_of},
     play::{EPOCH_UNIX_NS, Played, QUIET},
     trial::Trial,
 };
@@ -23,10 +26,16 @@ pub fn check_input(trial: &Trial, played: &Played) -> CheckInput {
 
 fn ground_truth(played: &Played) -> GroundTruth {
     let mut truth = GroundTruth { final_items: played.final_items.iter().cloned().collect(), ..GroundTruth::default() };
+    if let Some(events) = truth.final_items.get_mut(EVENTS_TABLE) {
+        events.retain(|item| !item["pk"]["S"].as_str().is_some_and(|stream| stream.starts_with(ROGUE_PREFIX)));
+    }
     for entry in &played.journal {
         match entry {
             JournalEntry::Call { call, outcome } => truth.calls.push(aws_call(call, outcome)),
-            JournalEntry::Message(_) => {}
+            JournalEntry::Message(step) => truth.messages.push(message_step(step)),
+            // What a rogue writer put into the table is not the system's history; its way behind the table is judged.
+            JournalEntry::Write { table, key, .. } | JournalEntry::StreamRecord { table, key, .. }
+                if is_rogue(table, key) => {}
             JournalEntry::Write { call_sequence, at, table, key, old_image, new_image } => {
                 truth.writes.push(StorageWrite {
                     call_sequence: *call_sequence,
@@ -53,6 +62,63 @@ fn ground_truth(played: &Played) -> GroundTruth {
     // The journal is in order of completion; checkers read calls in order of arrival.
     truth.calls.sort_by_key(|call| call.sequence);
     truth
+}
+
+const EVENTS_TABLE: &str = "nexus-events";
+
+fn is_rogue(table: &str, key: &str) -> bool {
+    let partition = key.strip_prefix(table).and_then(|rest| rest.strip_prefix('/'));
+    table == EVENTS_TABLE && partition.is_some_and(|partition| partition.starts_with(ROGUE_PREFIX))
+}
+
+fn message_step(step: &nexus_cloud::MessageStep) -> MessageStep {
+    use nexus_cloud::MessageStepKind as Kind;
+    MessageStep {
+        at_ns: step.at.0,
+        call_sequence: step.call_sequence,
+        service: step.service.to_string(),
+        place: step.place.clone(),
+        step: match step.step {
+            Kind::Accepted => MessageStepKind::Accepted,
+            Kind::Received => MessageStepKind::Received,
+            Kind::Deleted => MessageStepKind::Deleted,
+            Kind::Reappeared => MessageStepKind::Reappeared,
+            Kind::DeadLettered => MessageStepKind::DeadLettered,
+            Kind::Moved => MessageStepKind::Moved,
+            Kind::Expired => MessageStepKind::Expired,
+            Kind::Purged => MessageStepKind::Purged,
+            Kind::Delivered => MessageStepKind::Delivered,
+            Kind::Dropped => MessageStepKind::Dropped,
+            Kind::Trimmed => MessageStepKind::Trimmed,
+            Kind::Invoked => MessageStepKind::Invoked,
+            Kind::Returned => MessageStepKind::Returned,
+            Kind::Discarded => MessageStepKind::Discarded,
+        },
+        message_id: step.message_id.clone(),
+        key: step.key.clone(),
+        body: step.body.clone(),
+        receive_count: step.receive_count,
+        note: step.note.clone(),
+    }
+}
+
+/// What nobody can work on: events of rogue writers, and messages that are no events.
+fn poison(played: &Played) -> Vec<String> {
+    let mut poison = Vec::new();
+    for entry in &played.journal {
+        match entry {
+            JournalEntry::Write { table, key, new_image: Some(image), .. } if is_rogue(table, key) => {
+                poison.extend(image["event_id"]["S"].as_str().map(str::to_owned));
+            }
+            JournalEntry::Message(step)
+                if step.step == nexus_cloud::MessageStepKind::Accepted && event_id_of(&step.body).is_none() =>
+            {
+                poison.push(step.message_id.clone());
+            }
+            _ => {}
+        }
+    }
+    poison
 }
 
 fn aws_call(call: &Call, outcome: &CallOutcome) -> AwsCall {
@@ -85,7 +151,7 @@ fn settings(trial: &Trial, played: &Played) -> CheckSettings {
         healed_at_ns: EPOCH_UNIX_NS + healed_ms * 1_000_000,
         // A trial ends once it was quiet for this long. One that ran out of time over unanswered customers had no quiet
         // time to judge; the check of liveness speaks of it.
-        drain_ended_at_ns: if played.finished_operations == trial.workload.operations.len() {
+        drain_ended_at_ns: if played.debts.is_empty() && played.finished_operations == trial.workload.operations.len() {
             ended_at_ns.saturating_sub(QUIET.as_nanos() as u64)
         } else {
             ended_at_ns
@@ -96,6 +162,11 @@ fn settings(trial: &Trial, played: &Played) -> CheckSettings {
         convergence_bound_ns: CheckSettings::default()
             .convergence_bound_ns
             .max(trial.service.customer_timeout_ms * 1_000_000),
+        max_receive_count: nexus_world::bus::RECEIVES_MAX,
+        visibility_ns: u64::from(trial.bus.visibility_s) * 1_000_000_000,
+        // The whole drain is given to what has to go round by the dead letters.
+        delivery_bound_ns: trial.phases.drain_ms * 1_000_000,
+        poison_events: poison(played),
         ..CheckSettings::default()
     }
 }

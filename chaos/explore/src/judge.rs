@@ -134,7 +134,7 @@ fn host_failure(played: &Played) -> Finding {
     }
 }
 
-/// After the heal every operation gets its definite answer before the trial ends.
+/// After the heal every operation gets its definite answer before the trial ends, and every event arrives everywhere.
 fn liveness(trial: &Trial, played: &Played) -> Finding {
     let mut answered = std::collections::BTreeSet::new();
     for attempt in &played.observation.attempts {
@@ -150,7 +150,14 @@ fn liveness(trial: &Trial, played: &Played) -> Finding {
         .filter(|operation| !answered.contains(operation))
         .collect();
     if unanswered.is_empty() {
-        return Finding::Held { examined: answered.len() as u64 };
+        return match played.debts.as_slice() {
+            [] => Finding::Held { examined: answered.len() as u64 },
+            [first, ..] => {
+                let what = format!("the bus still owed something at the end of the drain: {first}");
+                let violations = vec![violation("liveness", what, played.debts.clone(), Vec::new(), None)];
+                Finding::Broken { violations }
+            }
+        };
     }
     let last = |operation: u32| played.observation.attempts.iter().rfind(|attempt| attempt.operation == operation);
     let evidence = unanswered.iter().take(5).map(|operation| format!("{:?}", last(*operation))).collect();

@@ -131,11 +131,17 @@ fn changed(result: Result<Value, ServiceError>) -> Result<bool, ServiceError> {
     }
 }
 
-/// No message waits, hides or is on its way in any queue.
-pub fn queues_are_empty(cloud: &Cloud) -> bool {
+/// Queues in which messages wait, hide or are on their way, in words.
+pub fn messages_left(cloud: &Cloud) -> Vec<String> {
     let held = cloud.inspect(Service::Sqs);
-    let Some(queues) = held["queues"].as_object() else { return true };
-    queues
-        .values()
-        .all(|queue| ["visible", "in_flight", "delayed"].iter().all(|state| queue[*state].as_u64().unwrap_or(0) == 0))
+    let Some(queues) = held["queues"].as_object() else { return Vec::new() };
+    let mut left = Vec::new();
+    for (name, queue) in queues {
+        let [visible, in_flight, delayed] =
+            ["visible", "in_flight", "delayed"].map(|state| queue[state].as_u64().unwrap_or(0));
+        if visible + in_flight + delayed > 0 {
+            left.push(format!("{name} holds {visible} visible, {in_flight} hidden and {delayed} delayed messages"));
+        }
+    }
+    left
 }

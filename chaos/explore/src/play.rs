@@ -40,6 +40,8 @@ pub struct Played {
     pub summary: RunSummary,
     /// Operations that had a definite answer by the end.
     pub finished_operations: usize,
+    /// What was still owed at the end: events that had not arrived, aggregates that waited, messages in queues.
+    pub debts: Vec<String>,
     /// What the services behind the table held at the end.
     pub holdings: BTreeMap<String, serde_json::Value>,
     /// The run itself failed: a host's program ended or panicked, or time ran out.
@@ -86,6 +88,10 @@ fn play_here(trial: &Trial) -> Played {
         Err(error) => (RunSummary::default(), Some(error.to_string())),
     };
     let journal = cloud.with(|cloud| cloud.take_journal());
+    let mut backlog = Backlog::new(trial.bus.is_there());
+    backlog.follow(&journal);
+    let mut debts = backlog.debts();
+    debts.extend(cloud.with(|cloud| operator::messages_left(cloud)));
     let holdings = endpoints(trial)
         .into_iter()
         .map(|service| (service.to_string(), cloud.with(|cloud| cloud.inspect(service))))
@@ -105,6 +111,7 @@ fn play_here(trial: &Trial) -> Played {
         trace: trace.finish(),
         summary,
         finished_operations: recorder.finished_operations(),
+        debts,
         holdings,
         failure,
     }
@@ -312,7 +319,7 @@ impl Surroundings for TrialSurroundings {
         self.recorder.finished_operations() == self.operations
             && backlog.is_clear()
             && at(elapsed) >= backlog.last_step().plus(QUIET)
-            && self.cloud.with(|cloud| operator::queues_are_empty(cloud))
+            && self.cloud.with(|cloud| operator::messages_left(cloud)).is_empty()
     }
 
     fn operate(&mut self, elapsed: Duration, act: &OperatorAct) -> bool {
