@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod aggregate;
+mod coverage;
+mod dead_letters;
 mod diff;
 mod format;
 mod html;
@@ -17,10 +19,13 @@ mod series;
 mod summary;
 mod tables;
 mod terminal;
+mod way;
 
 pub use aggregate::{
-    CheckSummary, FaultSummary, GoalSummary, ScenarioSummary, ShareSummary, Tally, objective_verdict, seeds_in_words,
+    CheckSummary, DeadLetterSummary, FaultSummary, GoalSummary, ScenarioSummary, ShareSummary, Tally, objective_verdict, seeds_in_words,
 };
+pub use coverage::{CoverageCount, CoverageRow, CoverageTable, coverage_table};
+pub use dead_letters::DeadLetterAccount;
 pub use diff::{Diff, LatencyDiff, NOTABLE_CHANGE, NOTABLE_CHANGE_MS, RunName, ScenarioDiff};
 pub use html::HtmlError;
 pub use json::{ReadError, WriteError};
@@ -34,3 +39,4 @@ pub use model::{
 pub use report::Report;
 pub use summary::{INCONCLUSIVE_SHARE_LIMIT, LatencySummary, Outcome, Summary};
 pub use terminal::TerminalOptions;
+pub use way::{WAY_OF_AN_EVENT, WayOfAnEvent};
