@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    dead_letters::DeadLetterAccount,
     latencies::Latencies,
-    model::{Contract, ObjectiveRecord, Phase, ScenarioRecord, Tier, Verdict},
+    model::{Contract, LatencyShares, ObjectiveRecord, Phase, ScenarioRecord, Tier, Verdict},
 };
 
 /// The trials of one scenario, added up and pooled.
@@ -18,6 +19,9 @@ pub struct ScenarioSummary {
     /// Each latency per phase, over all trials; phases in the order in which trials live them.
     pub latency_by_phase: BTreeMap<String, Vec<(String, Latencies)>>,
     pub shares: Vec<ShareSummary>,
+    /// By name of the latency and of the phase.
+    pub shares_by_phase: BTreeMap<(String, String), ShareSummary>,
+    pub dead_letters: Option<DeadLetterSummary>,
     pub faults: Vec<FaultSummary>,
     pub checks: Vec<CheckSummary>,
     pub goals: Vec<GoalSummary>,
@@ -120,7 +124,51 @@ pub struct ShareSummary {
     pub own: Latencies,
 }
 
+/// The dead-letter accounts of many trials, added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetterSummary {
+    pub account: DeadLetterAccount,
+    /// Trials that kept an account.
+    pub trials: u64,
+    /// Trials whose account does not balance.
+    pub unbalanced: u64,
+}
+
+impl DeadLetterSummary {
+    pub fn add(&mut self, other: &DeadLetterSummary) {
+        self.account.add(&other.account);
+        self.trials += other.trials;
+        self.unbalanced += other.unbalanced;
+    }
+
+    /// Whether the account of every single trial balances.
+    pub fn balances(&self) -> bool {
+        self.unbalanced == 0
+    }
+}
+
 impl ShareSummary {
+    fn of(latency: &str) -> Self {
+        let (modelled, injected, own) = (Latencies::new(), Latencies::new(), Latencies::new());
+        Self { latency: latency.to_owned(), count: 0, modelled, injected, own }
+    }
+
+    fn absorb(&mut self, shares: &LatencyShares) {
+        self.merge(&shares.modelled.decode(), &shares.injected.decode(), &shares.own.decode());
+    }
+
+    fn merge(&mut self, modelled: &Latencies, injected: &Latencies, own: &Latencies) {
+        self.modelled.merge(modelled);
+        self.injected.merge(injected);
+        self.own.merge(own);
+        self.count = self.own.count();
+    }
+
+    /// Adds the operations of another summary of the same latency.
+    pub fn add(&mut self, other: &ShareSummary) {
+        self.merge(&other.modelled, &other.injected, &other.own);
+    }
+
     /// Mean milliseconds of the modelled, the injected and the own part.
     pub fn means_ms(&self) -> [f64; 3] {
         [&self.modelled, &self.injected, &self.own].map(|part| part.mean_ms().unwrap_or(0.0))
@@ -135,13 +183,16 @@ impl ScenarioRecord {
             trials.count(trial.verdict);
         }
         let latency_by_phase = self.latency_by_phase();
+        let shares_by_phase = self.shares_by_phase();
         ScenarioSummary {
             name: self.name.clone(),
             tier: self.tier,
             trials,
             latency: latency_by_phase.iter().map(|(name, phases)| (name.clone(), pool(phases))).collect(),
             latency_by_phase,
-            shares: self.shares(),
+            shares: shares_over_phases(&shares_by_phase),
+            shares_by_phase,
+            dead_letters: self.dead_letters(),
             faults: self.faults(),
             checks: self.checks(),
             goals: self.goals(),
@@ -195,22 +246,24 @@ impl ScenarioRecord {
         order
     }
 
-    fn shares(&self) -> Vec<ShareSummary> {
-        let mut pooled: BTreeMap<&str, ShareSummary> = BTreeMap::new();
+    fn shares_by_phase(&self) -> BTreeMap<(String, String), ShareSummary> {
+        let mut pooled: BTreeMap<(String, String), ShareSummary> = BTreeMap::new();
         for shares in self.trials.iter().flat_map(|trial| &trial.shares) {
-            let summary = pooled.entry(&shares.latency).or_insert_with(|| ShareSummary {
-                latency: shares.latency.clone(),
-                count: 0,
-                modelled: Latencies::new(),
-                injected: Latencies::new(),
-                own: Latencies::new(),
-            });
-            summary.modelled.merge(&shares.modelled.decode());
-            summary.injected.merge(&shares.injected.decode());
-            summary.own.merge(&shares.own.decode());
-            summary.count = summary.own.count();
+            let key = (shares.latency.clone(), shares.phase.clone());
+            pooled.entry(key).or_insert_with(|| ShareSummary::of(&shares.latency)).absorb(shares);
         }
-        pooled.into_values().collect()
+        pooled
+    }
+
+    fn dead_letters(&self) -> Option<DeadLetterSummary> {
+        let mut summary: Option<DeadLetterSummary> = None;
+        for account in self.trials.iter().filter_map(|trial| trial.dead_letters.as_ref()) {
+            let total = summary.get_or_insert_default();
+            total.account.add(account);
+            total.trials += 1;
+            total.unbalanced += u64::from(!account.balances());
+        }
+        summary
     }
 
     fn faults(&self) -> Vec<FaultSummary> {
@@ -292,6 +345,14 @@ fn pool(phases: &[(String, Latencies)]) -> Latencies {
         pooled.merge(latencies);
     }
     pooled
+}
+
+fn shares_over_phases(by_phase: &BTreeMap<(String, String), ShareSummary>) -> Vec<ShareSummary> {
+    let mut pooled: BTreeMap<&str, ShareSummary> = BTreeMap::new();
+    for ((latency, _), shares) in by_phase {
+        pooled.entry(latency).or_insert_with(|| ShareSummary::of(latency)).add(shares);
+    }
+    pooled.into_values().collect()
 }
 
 /// Adds up checks by name over scenarios.

@@ -1,6 +1,6 @@
 //! Two runs compared: what broke, what was mended, what became slower.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -20,6 +20,10 @@ pub const NOTABLE_CHANGE: f64 = 0.05;
 /// Nor is a change of less than this.
 pub const NOTABLE_CHANGE_MS: f64 = 0.1;
 
+/// For the part that our own code added, this is the least change: it lies far below what AWS takes, so that a slowdown of it
+/// would drown in the whole.
+pub const NOTABLE_OWN_CHANGE_MS: f64 = 0.01;
+
 /// A percentile is compared only if so many operations lie beyond it in both runs: fewer make it a matter of chance.
 const FEWEST_BEYOND: f64 = 10.0;
 
@@ -28,6 +32,8 @@ const FEWEST_BEYOND: f64 = 10.0;
 const GRANTED_ERRORS: f64 = 3.0;
 
 const COMPARED_PERCENTILES: [f64; 3] = [50.0, 99.0, 99.9];
+
+const COMPARED_PERCENTILES_OF_OWN_PART: [f64; 2] = [50.0, 99.0];
 
 /// How one run differs from another.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -71,10 +77,21 @@ pub struct ScenarioDiff {
     pub aws_calls_per_trial_after: f64,
 }
 
-/// One percentile of one latency in both runs, over the seeds that both played.
+/// Which part of a latency is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LatencyPart {
+    /// All of it, as the customer feels it.
+    Whole,
+    /// What the code under test added to it.
+    Own,
+}
+
+/// One percentile of one latency, or of our own part of it, in both runs, over the seeds that both played.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LatencyDiff {
     pub latency: String,
+    pub part: LatencyPart,
     pub percentile: f64,
     pub before_ms: f64,
     pub after_ms: f64,
@@ -83,6 +100,15 @@ pub struct LatencyDiff {
     /// Whether the change is large enough to care for, and greater than chance: another revision sends other requests, so that
     /// its draws from the latency model differ.
     pub notable: bool,
+}
+
+impl LatencyPart {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LatencyPart::Whole => "whole",
+            LatencyPart::Own => "own",
+        }
+    }
 }
 
 impl RunRecord {
@@ -152,40 +178,62 @@ fn scenario_diff(before: &ScenarioRecord, after: &ScenarioRecord) -> ScenarioDif
 }
 
 /// The scenario with only these seeds: other seeds are other trials, and their latencies no comparison.
-fn only(scenario: &ScenarioRecord, seeds: &BTreeSet<u64>) -> BTreeMap<String, Latencies> {
+fn only(scenario: &ScenarioRecord, seeds: &BTreeSet<u64>) -> ScenarioSummary {
     let mut scenario = scenario.clone();
     scenario.trials.retain(|trial| seeds.contains(&trial.seed));
-    scenario.summary().latency
+    scenario.summary()
 }
 
 fn per_trial(summary: &ScenarioSummary) -> f64 {
     round_to_six_decimals(summary.aws_calls as f64 / summary.trials.total().max(1) as f64)
 }
 
-fn latency_diffs(before: &BTreeMap<String, Latencies>, after: &BTreeMap<String, Latencies>) -> Vec<LatencyDiff> {
+fn latency_diffs(before: &ScenarioSummary, after: &ScenarioSummary) -> Vec<LatencyDiff> {
     let mut diffs = Vec::new();
-    for (latency, one) in before {
-        let Some(other) = after.get(latency) else { continue };
-        let fewest = one.count().min(other.count()) as f64;
-        for percentile in COMPARED_PERCENTILES {
-            if fewest * (1.0 - percentile / 100.0) >= FEWEST_BEYOND {
-                diffs.extend(latency_diff(latency, percentile, one, other));
-            }
+    for (name, one) in &before.latency {
+        if let Some(other) = after.latency.get(name) {
+            diffs.extend(part_diffs(name, LatencyPart::Whole, one, other));
+        }
+        let own =
+            |summary: &ScenarioSummary| summary.shares.iter().find(|it| it.latency == *name).map(|it| it.own.clone());
+        if let Some((one, other)) = own(before).zip(own(after)) {
+            diffs.extend(part_diffs(name, LatencyPart::Own, &one, &other));
         }
     }
     diffs
 }
 
-fn latency_diff(latency: &str, percentile: f64, before: &Latencies, after: &Latencies) -> Option<LatencyDiff> {
+fn part_diffs(latency: &str, part: LatencyPart, before: &Latencies, after: &Latencies) -> Vec<LatencyDiff> {
+    let percentiles: &[f64] = match part {
+        LatencyPart::Whole => &COMPARED_PERCENTILES,
+        LatencyPart::Own => &COMPARED_PERCENTILES_OF_OWN_PART,
+    };
+    let fewest = before.count().min(after.count()) as f64;
+    let is_enough = |percentile: &&f64| fewest * (1.0 - **percentile / 100.0) >= FEWEST_BEYOND;
+    let compared = percentiles.iter().filter(is_enough);
+    compared.filter_map(|percentile| latency_diff(latency, part, *percentile, before, after)).collect()
+}
+
+fn latency_diff(
+    latency: &str,
+    part: LatencyPart,
+    percentile: f64,
+    before: &Latencies,
+    after: &Latencies,
+) -> Option<LatencyDiff> {
     let (before_ms, after_ms) = before.percentile_ms(percentile).zip(after.percentile_ms(percentile))?;
     // Latencies have whole microseconds; a share of a zero one is taken of one microsecond.
     let change = round_to_six_decimals((after_ms - before_ms) / before_ms.max(0.001));
     let ((lowest_before, highest_before), (lowest_after, highest_after)) =
         (likely_range_ms(before, percentile)?, likely_range_ms(after, percentile)?);
+    let least_change_ms = match part {
+        LatencyPart::Whole => NOTABLE_CHANGE_MS,
+        LatencyPart::Own => NOTABLE_OWN_CHANGE_MS,
+    };
     let is_beyond_chance = highest_before < lowest_after || highest_after < lowest_before;
-    let is_large = change.abs() > NOTABLE_CHANGE && (after_ms - before_ms).abs() > NOTABLE_CHANGE_MS;
-    let latency = latency.to_owned();
-    Some(LatencyDiff { latency, percentile, before_ms, after_ms, change, notable: is_beyond_chance && is_large })
+    let is_large = change.abs() > NOTABLE_CHANGE && (after_ms - before_ms).abs() > least_change_ms;
+    let (latency, notable) = (latency.to_owned(), is_beyond_chance && is_large);
+    Some(LatencyDiff { latency, part, percentile, before_ms, after_ms, change, notable })
 }
 
 /// Where the percentile of as many latencies as were recorded may lie by chance: the rank of a percentile is binomially
@@ -197,7 +245,8 @@ fn likely_range_ms(latencies: &Latencies, percentile: f64) -> Option<(f64, f64)>
 }
 
 impl Diff {
-    /// Whether a seed or a check broke that had not, a trial diverged at the same revision, or a latency grew notably.
+    /// Whether a seed or a check broke that had not, a trial diverged at the same revision, or a latency or our
+    /// own part of it grew notably.
     pub fn is_worse(&self) -> bool {
         self.scenarios.iter().any(|scenario| {
             !scenario.newly_broken.is_empty()
@@ -227,11 +276,33 @@ impl Diff {
                 "Latencies that changed, over the seeds that both played (* beyond chance)",
                 &self.latency_table(),
             ),
+            self.own_regressions_in_words(&pen),
             only_in("Only before", &self.only_before),
             only_in("Only after", &self.only_after),
             Some(self.conclusion().to_owned()),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
+    }
+
+    /// One sentence for each notable slowdown of our own part, with what became of the whole: the modelled part may hide it there.
+    pub fn own_regressions(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
+        for scenario in &self.scenarios {
+            for own in scenario.latency.iter().filter(|it| it.part == LatencyPart::Own && it.notable && it.change > 0.0)
+            {
+                let is_whole = |it: &&LatencyDiff| {
+                    it.part == LatencyPart::Whole && it.latency == own.latency && it.percentile == own.percentile
+                };
+                sentences.push(own_regression(&scenario.name, own, scenario.latency.iter().find(is_whole)));
+            }
+        }
+        sentences
+    }
+
+    fn own_regressions_in_words(&self, pen: &Pen) -> Option<String> {
+        let lines: Vec<String> =
+            self.own_regressions().iter().map(|sentence| format!("  {}\n", printable(sentence))).collect();
+        (!lines.is_empty()).then(|| format!("{}\n{}", pen.title("Our own code became slower"), lines.concat()))
     }
 
     fn conclusion(&self) -> &'static str {
@@ -290,6 +361,7 @@ impl Diff {
         let columns = [
             text("scenario"),
             text("latency"),
+            text("part"),
             text("percentile"),
             number("before ms"),
             number("after ms"),
@@ -306,6 +378,7 @@ impl Diff {
                 table.rows.push(vec![
                     plain(&scenario.name),
                     plain(&latency.latency),
+                    plain(latency.part.as_str()),
                     plain(format::percentile(latency.percentile)),
                     plain(format::milliseconds(Some(latency.before_ms))),
                     plain(format::milliseconds(Some(latency.after_ms))),
@@ -317,6 +390,24 @@ impl Diff {
             }
         }
         table
+    }
+}
+
+/// "steady, routing: our own part grew by 24 % at p50, from 0.52 to 0.64 ms; the whole changed by +2 % and hides it."
+fn own_regression(scenario: &str, own: &LatencyDiff, whole: Option<&LatencyDiff>) -> String {
+    let [before, after] = [own.before_ms, own.after_ms].map(|ms| format::milliseconds(Some(ms)));
+    let grown = format!(
+        "{scenario}, {}: our own part grew by {:.0} % at {}, from {before} to {after} ms",
+        own.latency,
+        100.0 * own.change,
+        format::percentile(own.percentile),
+    );
+    match whole {
+        Some(whole) if whole.notable && whole.change > 0.0 => {
+            format!("{grown}; the whole grew by {:.0} %.", 100.0 * whole.change)
+        }
+        Some(whole) => format!("{grown}; the whole changed by {:+.1} % and hides it.", 100.0 * whole.change),
+        None => format!("{grown}."),
     }
 }
 

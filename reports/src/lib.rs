@@ -5,11 +5,14 @@
 #![forbid(unsafe_code)]
 
 mod aggregate;
+mod coverage;
+mod dead_letters;
 mod diff;
 mod format;
 mod html;
 mod json;
 mod latencies;
+mod markdown;
 mod merge;
 mod model;
 mod report;
@@ -17,14 +20,21 @@ mod series;
 mod summary;
 mod tables;
 mod terminal;
+mod way;
 
 pub use aggregate::{
-    CheckSummary, FaultSummary, GoalSummary, ScenarioSummary, ShareSummary, Tally, objective_verdict, seeds_in_words,
+    CheckSummary, DeadLetterSummary, FaultSummary, GoalSummary, ScenarioSummary, ShareSummary, Tally,
+    objective_verdict, seeds_in_words,
 };
-pub use diff::{Diff, LatencyDiff, NOTABLE_CHANGE, NOTABLE_CHANGE_MS, RunName, ScenarioDiff};
+pub use coverage::{CoverageCount, CoverageRow, CoverageTable, coverage_table};
+pub use dead_letters::DeadLetterAccount;
+pub use diff::{
+    Diff, LatencyDiff, LatencyPart, NOTABLE_CHANGE, NOTABLE_CHANGE_MS, NOTABLE_OWN_CHANGE_MS, RunName, ScenarioDiff,
+};
 pub use html::HtmlError;
 pub use json::{ReadError, WriteError};
 pub use latencies::{CurvePoint, EncodedLatencies, HistogramError, LONGEST_US, Latencies};
+pub use markdown::{capability_markdown, coverage_markdown};
 pub use merge::MergeError;
 pub use model::{
     Assumption, Capability, CheckRecord, Contract, Determinism, FORMAT_VERSION, FaultRecord, GoalRecord,
@@ -32,5 +42,8 @@ pub use model::{
     ScenarioRecord, Series, Tier, TrialRecord, Verdict, replay_command,
 };
 pub use report::Report;
-pub use summary::{INCONCLUSIVE_SHARE_LIMIT, LatencySummary, Outcome, Summary};
-pub use terminal::TerminalOptions;
+pub use summary::{
+    CoverageSummary, DeadLetterTotals, INCONCLUSIVE_SHARE_LIMIT, LatencySummary, Outcome, RoutingSummary, Summary,
+};
+pub use terminal::{TerminalOptions, capability_terminal};
+pub use way::{WAY_OF_AN_EVENT, WayOfAnEvent};

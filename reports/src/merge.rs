@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Assumption, LatencyModelRow, RunRecord, ScenarioRecord, TrialRecord};
+use crate::{
+    coverage::CoverageRow,
+    model::{Assumption, Capability, LatencyModelRow, RunRecord, ScenarioRecord, TrialRecord},
+};
 
 /// Why records cannot be one record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +22,8 @@ pub enum MergeError {
     OtherEngine { first: String, other: String },
     #[error("the records have different latency models for {operation}: their latencies must not be pooled")]
     OtherLatencyModel { operation: String },
+    #[error("coverage row {row} has another text or other marks in another record: its counts must not be added up")]
+    OtherCoverageRow { row: String },
     #[error("scenario {scenario} has other objectives in another record: run both with the same scenario file")]
     OtherObjectives { scenario: String },
 }
@@ -39,6 +44,18 @@ impl RunRecord {
             scenario.judge_objectives();
         }
         Ok(merged)
+    }
+}
+
+impl RunRecord {
+    /// Takes over what the run of another engine says its engine can produce, so that one table shows both. Its trials stay
+    /// apart: another engine plays other trials from the same seeds.
+    pub fn adopt_capabilities(&mut self, other: &RunRecord) -> Result<(), MergeError> {
+        if self.revision != other.revision {
+            return Err(MergeError::OtherRevision { first: self.revision.clone(), other: other.revision.clone() });
+        }
+        absorb_capabilities(&mut self.capabilities, other.capabilities.clone());
+        Ok(())
     }
 }
 
@@ -66,11 +83,8 @@ fn absorb(merged: &mut RunRecord, other: RunRecord) -> Result<(), MergeError> {
     }
     absorb_latency_model(&mut merged.latency_model, other.latency_model)?;
     absorb_assumptions(&mut merged.assumptions, other.assumptions);
-    for capability in other.capabilities {
-        if !merged.capabilities.contains(&capability) {
-            merged.capabilities.push(capability);
-        }
-    }
+    absorb_capabilities(&mut merged.capabilities, other.capabilities);
+    absorb_coverage_rows(&mut merged.coverage_rows, other.coverage_rows)?;
     merged.bugs = merged.bugs.drain(..).chain(other.bugs).collect::<BTreeSet<_>>().into_iter().collect();
     Ok(())
 }
@@ -112,6 +126,25 @@ fn absorb_latency_model(known: &mut Vec<LatencyModelRow>, other: Vec<LatencyMode
             None => known.push(row),
             Some(one) if *one == row => {}
             Some(_) => return Err(MergeError::OtherLatencyModel { operation: row.operation }),
+        }
+    }
+    Ok(())
+}
+
+fn absorb_capabilities(known: &mut Vec<Capability>, other: Vec<Capability>) {
+    for capability in other {
+        if !known.contains(&capability) {
+            known.push(capability);
+        }
+    }
+}
+
+fn absorb_coverage_rows(known: &mut Vec<CoverageRow>, other: Vec<CoverageRow>) -> Result<(), MergeError> {
+    for row in other {
+        match known.iter().find(|one| one.row == row.row) {
+            None => known.push(row),
+            Some(one) if *one == row => {}
+            Some(_) => return Err(MergeError::OtherCoverageRow { row: row.row }),
         }
     }
     Ok(())

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::latencies::EncodedLatencies;
+use crate::{coverage::CoverageRow, dead_letters::DeadLetterAccount, latencies::EncodedLatencies};
 
 /// The version of the record's format that this crate writes and reads. It grows with every change of a field:
 /// a reader that guesses at an unknown format would print wrong numbers with a straight face.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// One run: all scenarios, all seeds, on one engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ pub struct RunRecord {
     pub assumptions: Vec<Assumption>,
     /// Which engine can produce which fault kind: what cannot be produced is said, not skipped in silence.
     pub capabilities: Vec<Capability>,
+    /// The documented behaviours of AWS that a trial may meet; [`TrialRecord::coverage`] tells which it met.
+    pub coverage_rows: Vec<CoverageRow>,
     /// Bug files that the run wrote, besides those named by [`TrialRecord::bug_file`].
     pub bugs: Vec<String>,
 }
@@ -60,6 +62,7 @@ impl RunRecord {
             latency_model: Vec::new(),
             assumptions: Vec::new(),
             capabilities: Vec::new(),
+            coverage_rows: Vec::new(),
             bugs: Vec::new(),
         }
     }
@@ -213,7 +216,12 @@ pub struct TrialRecord {
     pub checks: Vec<CheckRecord>,
     pub faults: Vec<FaultRecord>,
     pub goals: Vec<GoalRecord>,
-    /// Latency by name ("command", "read", "aws:TransactWriteItems", …), from the intended start, per phase.
+    /// What became of the messages and of the parked aggregates; `None` if the scenario has no queue.
+    pub dead_letters: Option<DeadLetterAccount>,
+    /// How often each coverage mark was met; see [`RunRecord::coverage_rows`].
+    pub coverage: BTreeMap<String, u64>,
+    /// Latency by name ("command", "read", "aws:TransactWriteItems", …), from the intended start, per phase. The names in
+    /// [`crate::WAY_OF_AN_EVENT`] start elsewhere and have a table of their own.
     pub latency: BTreeMap<String, Vec<PhaseHistogram>>,
     /// Where the time of a latency went, per phase.
     pub shares: Vec<LatencyShares>,
@@ -241,6 +249,8 @@ impl TrialRecord {
             checks: Vec::new(),
             faults: Vec::new(),
             goals: Vec::new(),
+            dead_letters: None,
+            coverage: BTreeMap::new(),
             latency: BTreeMap::new(),
             shares: Vec::new(),
             series: Vec::new(),
@@ -318,6 +328,9 @@ pub struct FaultRecord {
     pub planned_until_ms: u64,
     pub fired: u64,
     pub first_fired_ms: Option<u64>,
+    /// When its last action ended; of a fault of the environment (a partition, a slow host) when it was lifted. `None` if it
+    /// never fired.
+    pub acted_until_ms: Option<u64>,
 }
 
 /// A rare state that the scenario's batch of trials should reach at least once.

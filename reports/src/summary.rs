@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::{
-    aggregate::{ScenarioSummary, Tally, faults_over, latency_over, objective_verdict},
+    aggregate::{DeadLetterSummary, ScenarioSummary, Tally, faults_over, latency_over, objective_verdict},
+    coverage::coverage_table,
+    dead_letters::DeadLetterAccount,
     json::WriteError,
     latencies::Latencies,
     model::{Determinism, RunRecord, Verdict, round_to_six_decimals},
@@ -61,6 +63,37 @@ pub struct Summary {
     /// Of the run, not the sum over its trials, which overlap.
     pub wall_s: f64,
     pub bugs: Vec<String>,
+    /// Latency of routing by phase, over all scenarios; empty if none was measured.
+    pub routing: BTreeMap<String, RoutingSummary>,
+    /// Over all scenarios; `null` if no trial kept an account.
+    pub dead_letters: Option<DeadLetterTotals>,
+    pub coverage: CoverageSummary,
+}
+
+/// From an event's commit to its durable acceptance by Kinesis, in one phase.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct RoutingSummary {
+    pub p50_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+    pub p999_ms: Option<f64>,
+    /// Of the part that our own code added; `null` if the trials did not tell the parts apart.
+    pub ours_p99_ms: Option<f64>,
+}
+
+/// The dead-letter accounts of all trials, added up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DeadLetterTotals {
+    #[serde(flatten)]
+    pub account: DeadLetterAccount,
+    /// Whether the account of every single trial balances.
+    pub balances: bool,
+}
+
+/// How many documented behaviours of AWS there are in the record, and how many of them a trial met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CoverageSummary {
+    pub rows: usize,
+    pub covered: usize,
 }
 
 /// A latency over all scenarios, phases and trials. All `null` if nothing was measured.
@@ -104,6 +137,13 @@ impl Summary {
             simulated_s: round_to_six_decimals(scenarios.iter().map(|scenario| scenario.simulated_s).sum()),
             wall_s: round_to_six_decimals(record.wall_s),
             bugs: record.bug_files(),
+            routing: routing_by_phase(scenarios),
+            dead_letters: dead_letters_over(scenarios)
+                .map(|total| DeadLetterTotals { account: total.account, balances: total.balances() }),
+            coverage: {
+                let table = coverage_table(record);
+                CoverageSummary { rows: table.rows.len(), covered: table.covered() }
+            },
         }
     }
 
@@ -138,6 +178,35 @@ impl RunRecord {
         let of_trials = trials.filter_map(|trial| trial.bug_file.clone());
         of_trials.chain(self.bugs.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
     }
+}
+
+fn routing_by_phase(scenarios: &[ScenarioSummary]) -> BTreeMap<String, RoutingSummary> {
+    let mut pooled: BTreeMap<&str, (Latencies, Latencies)> = BTreeMap::new();
+    for scenario in scenarios {
+        for step in scenario.way_of_an_event().into_iter().filter(|step| step.latency == "routing") {
+            let (whole, own) = pooled.entry(step.phase).or_default();
+            whole.merge(step.latencies);
+            step.shares.into_iter().for_each(|shares| own.merge(&shares.own));
+        }
+    }
+    let summary = |(phase, (whole, own)): (&str, (Latencies, Latencies))| {
+        let routing = RoutingSummary {
+            p50_ms: whole.p50_ms(),
+            p99_ms: whole.p99_ms(),
+            p999_ms: whole.p999_ms(),
+            ours_p99_ms: own.p99_ms(),
+        };
+        (phase.to_owned(), routing)
+    };
+    pooled.into_iter().map(summary).collect()
+}
+
+fn dead_letters_over(scenarios: &[ScenarioSummary]) -> Option<DeadLetterSummary> {
+    let mut total: Option<DeadLetterSummary> = None;
+    for summary in scenarios.iter().filter_map(|scenario| scenario.dead_letters.as_ref()) {
+        total.get_or_insert_default().add(summary);
+    }
+    total
 }
 
 pub(crate) fn tally_over(scenarios: &[ScenarioSummary]) -> Tally {

@@ -8,6 +8,7 @@ use comfy_table::{
 
 use crate::{
     aggregate::ScenarioSummary,
+    coverage::{CoverageTable, coverage_table},
     format::{self, printable},
     model::{RunRecord, ScenarioRecord, TrialRecord, Verdict},
     report::Report,
@@ -43,11 +44,17 @@ pub(crate) fn write(report: &Report, options: &TerminalOptions) -> String {
         Some(headline(report, &pen)),
         pen.section(&scenarios_title(summaries), &tables::scenarios(record, summaries)),
         pen.section("Where the time went (means, since only means add up)", &tables::shares(summaries)),
+        pen.section(
+            "Way of an event (percentiles; its parts as means, since only means add up)",
+            &tables::way_of_an_event(summaries),
+        ),
         pen.section("Checks", &tables::checks(summaries)),
+        pen.section("Dead letters", &tables::dead_letters(summaries)),
         pen.section("Faults", &tables::faults(summaries)),
         impossible_faults(record),
         pen.section("Objectives", &tables::objectives(summaries)),
         unreached_goals(summaries, &pen),
+        coverage_in_short(&coverage_table(record), &pen),
         pen.section(
             "Latency model of the simulated AWS (a model, not a measurement of AWS)",
             &tables::latency_model(record),
@@ -57,6 +64,24 @@ pub(crate) fn write(report: &Report, options: &TerminalOptions) -> String {
         options.html.map(|path| format!("Report: {}\n", printable(path))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+impl CoverageTable {
+    /// Every row with the scenarios that met it, as text that ends with a line break.
+    pub fn terminal(&self, options: &TerminalOptions) -> String {
+        let pen = Pen { colour: options.colour, width: options.width };
+        let title = format!("Coverage: {}", tables::coverage_in_words(self));
+        let rows = pen.section(&title, &tables::coverage_list(self));
+        let parts = [rows.unwrap_or_else(|| "The record has no coverage rows.\n".to_owned()), unnamed_marks(self)];
+        parts.concat()
+    }
+}
+
+/// Which engine can produce which fault kind, as text that ends with a line break.
+pub fn capability_terminal(record: &RunRecord, options: &TerminalOptions) -> String {
+    let pen = Pen { colour: options.colour, width: options.width };
+    let matrix = pen.section("Faults by engine", &tables::capabilities(record));
+    matrix.unwrap_or_else(|| "The record says nothing about what its engine can produce.\n".to_owned())
 }
 
 /// Knows whether to colour and how wide to write.
@@ -168,6 +193,33 @@ fn unreached_goals(summaries: &[ScenarioSummary], pen: &Pen) -> Option<String> {
         })
         .collect();
     (!lines.is_empty()).then(|| format!("{}\n{}", pen.title("Rare states that no trial reached"), lines.concat()))
+}
+
+/// How many documented behaviours the trials met, and by section those that none met.
+fn coverage_in_short(coverage: &CoverageTable, pen: &Pen) -> Option<String> {
+    if coverage.rows.is_empty() {
+        return None;
+    }
+    let mut missed: Vec<(&str, Vec<&str>)> = Vec::new();
+    for row in coverage.never_reached() {
+        match missed.iter_mut().find(|(section, _)| *section == row.section) {
+            Some((_, rows)) => rows.push(&row.row),
+            None => missed.push((&row.section, vec![&row.row])),
+        }
+    }
+    let line = |(section, rows): (&str, Vec<&str>)| {
+        format!("  never in {}: {}\n", printable(section), printable(&rows.join(", ")))
+    };
+    let title = pen.title(&format!("Coverage: {}", tables::coverage_in_words(coverage)));
+    let lines: String = missed.into_iter().map(line).collect();
+    Some(format!("{title}\n{lines}{}", unnamed_marks(coverage)))
+}
+
+fn unnamed_marks(coverage: &CoverageTable) -> String {
+    match coverage.unnamed_marks.as_slice() {
+        [] => String::new(),
+        marks => format!("  marks that belong to no row: {}\n", printable(&marks.join(", "))),
+    }
 }
 
 fn failing_trials(record: &RunRecord, pen: &Pen) -> Option<String> {

@@ -53,8 +53,8 @@ fn a_damaged_file_is_told_with_its_place() {
         (whole[..whole.len() / 2].to_owned(), "not JSON: EOF while parsing"),
         ("[1]".to_owned(), "not a run record"),
         ("{\"trial\":1}".to_owned(), "not a run record"),
-        (damaged("\"format_version\":1", "\"format_version\":\"1\""), "not a run record"),
-        (damaged("\"format_version\":1", "\"format_version\":7"), "format version 7, where this build reads version 1"),
+        (damaged("\"format_version\":2", "\"format_version\":\"1\""), "not a run record"),
+        (damaged("\"format_version\":2", "\"format_version\":7"), "format version 7, where this build reads version 2"),
         (
             damaged("\"verdict\":\"held\"", "\"verdict\":\"fine\""),
             "at scenarios[0].trials[0].verdict: unknown variant `fine`",
@@ -168,6 +168,7 @@ fn faults_and_checks_add_up_over_trials() {
             planned_until_ms: 9,
             fired,
             first_fired_ms: (fired > 0).then_some(4),
+            acted_until_ms: (fired > 0).then_some(8),
         }];
         let check = |name: &str, outcome, examined| CheckRecord {
             name: name.to_owned(),

@@ -227,6 +227,7 @@ fn faults(plan: &Plan, seed: u64, dice: &mut Dice) -> Vec<FaultRecord> {
     let record = |(index, fault): (usize, &PlannedFault)| {
         let silent = plan.name == "partitioned-service" && seed == 7 && index == 1;
         let fired = if silent { 0 } else { 1 + dice.roll() % 40 };
+        let first_fired_ms = (fired > 0).then(|| fault.3 + dice.roll() % 400);
         FaultRecord {
             id: format!("f{}", index + 1),
             kind: fault.0.to_owned(),
@@ -235,7 +236,8 @@ fn faults(plan: &Plan, seed: u64, dice: &mut Dice) -> Vec<FaultRecord> {
             planned_from_ms: fault.3,
             planned_until_ms: fault.4,
             fired,
-            first_fired_ms: (fired > 0).then(|| fault.3 + dice.roll() % 400),
+            first_fired_ms,
+            acted_until_ms: first_fired_ms.map(|first_ms| fault.4.saturating_sub(dice.roll() % 900).max(first_ms)),
         }
     };
     plan.faults.iter().enumerate().map(record).collect()
