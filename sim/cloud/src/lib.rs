@@ -23,5 +23,5 @@ pub use cloud::{Cloud, CloudConfig};
 pub use dynamodb::{DynamoDbConfig, capacity::CapacityConfig, errors::DynamodbError};
 pub use interface::*;
 pub use lambda::LambdaConfig;
-pub use latency::{LatencyClass, LatencyModel};
+pub use latency::{Cost, LatencyClass, LatencyModel};
 pub use streams::StreamConfig;

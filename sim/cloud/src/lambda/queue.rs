@@ -4,7 +4,10 @@
 //! again. What failed is left alone: it reappears when its visibility time-out passes. A FIFO queue itself keeps a group
 //! that is in flight from others, so pollers need no order of their own.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -321,13 +324,14 @@ impl Poller {
                 return false;
             }
         };
-        let is_known = |identifier: &String| self.batch.iter().any(|item| item.message_id == *identifier);
-        if !failed.iter().all(is_known) {
+        let failed: BTreeSet<&str> = failed.iter().map(String::as_str).collect();
+        let known: BTreeSet<&str> = self.batch.iter().map(|item| item.message_id.as_str()).collect();
+        if !failed.is_subset(&known) {
             // An identifier that is none of the batch's makes the whole answer worthless.
             self.forget_batch();
             return false;
         }
-        let done = self.batch.drain(..).filter(|item| !failed.contains(&item.message_id));
+        let done = self.batch.drain(..).filter(|item| !failed.contains(item.message_id.as_str()));
         self.to_delete.extend(done.map(|item| item.receipt_handle));
         self.forget_batch();
         failed.is_empty()
