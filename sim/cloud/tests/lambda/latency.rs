@@ -83,7 +83,7 @@ fn messages_take_as_long_as_published() {
     world.map(QUEUE_ARN, json!({}));
     world.wait(5 * SECOND);
     let mut samples = Vec::new();
-    for number in 0..SAMPLES {
+    for number in 0..SAMPLES / 2 {
         // The stand-in looks at its queue every tenth of a second from the beginning of each poll.
         let polls = world.cloud.inspect(Service::Lambda)["mappings"]["f/work"]["queue"]["receiving"].as_u64().unwrap();
         assert!(polls > 0);
@@ -92,9 +92,9 @@ fn messages_take_as_long_as_published() {
         world.wait_for(20 * SECOND, |world| world.invoked.len() as u64 > number);
         let taken_at = queue.lock().unwrap().taken_at.unwrap();
         samples.push(since(world.invoked[number as usize].at, taken_at));
-        world.wait(pause(number));
+        world.wait(pause(number) / 4);
     }
-    assert_near("SQS", percentiles(samples), [16.0, 34.0, 105.0], 1.6);
+    assert_near("SQS", percentiles(samples), [16.0, 34.0, 105.0], 1.25);
 }
 
 /// The same seed gives the same history, another seed another one.
