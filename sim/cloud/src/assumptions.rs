@@ -59,8 +59,8 @@ impl Default for Assumptions {
             token_window_seconds: 600,
             ttl_delay_seconds: 4 * 3600,
             lambda_unknown_sequence_fails_batch: true,
-            lambda_async_p50_ms: 25.0,
-            lambda_async_p99_ms: 120.0,
+            lambda_async_p50_ms: 5.0,
+            lambda_async_p99_ms: 25.0,
         }
     }
 }

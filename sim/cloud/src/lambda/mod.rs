@@ -15,8 +15,8 @@
 //! - Kinesis (627/965/1580): likewise, with `kinesis_poll_interval_ms` between reads that find nothing.
 //! - Queues (16/34/105): pollers already wait, so that the end of the long poll (class `sqs-receive`) and the invocation
 //!   are all there is.
-//! - Topics (73/125/225): the topic's own delivery, and what an asynchronous event waits in its queue
-//!   (`lambda_async_p50_ms`, `lambda_async_p99_ms`).
+//! - Topics (73/125/225): nearly all of it is the topic's own delivery; what an asynchronous event waits in its queue
+//!   (`lambda_async_p50_ms`, `lambda_async_p99_ms`) is little beside it.
 //!
 //! **Memory**: per shard at most two batches for each lane and one page of reading; per queue one batch for each poller.
 //! Nothing that is done with is kept.
@@ -198,6 +198,8 @@ impl SimulatedService for Lambda {
             None => text("UUID").and_then(|uuid| self.mappings.get(uuid)).map(|mapping| mapping.profile.key.clone()),
         };
         let class = match operation {
+            // An event only goes into a queue; what it waits there is drawn apart.
+            "Invoke" if text("InvocationType") == Some("Event") => "lambda-poll",
             "Invoke" => "lambda-invoke",
             operation if codec::is_runtime(operation) => "lambda-poll",
             _ => "control",

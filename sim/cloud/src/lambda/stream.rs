@@ -425,10 +425,12 @@ fn is_position_gone(code: &str) -> bool {
 
 fn iterator_request(profile: &Profile, shard: &Shard) -> Value {
     let mut request = json!({"ShardId": &*shard.id});
-    match profile.source.kind {
-        SourceKind::DynamodbStream => request["StreamArn"] = json!(profile.source.arn),
-        _ => request["StreamName"] = json!(profile.source.name),
-    }
+    // The two APIs name the same things differently.
+    let (stream_member, stream, sequence_member) = match profile.source.kind {
+        SourceKind::DynamodbStream => ("StreamArn", &profile.source.arn, "SequenceNumber"),
+        _ => ("StreamName", &profile.source.name, "StartingSequenceNumber"),
+    };
+    request[stream_member] = json!(stream);
     let seconds = |at: &UnixNanos| json!(at.as_millis() as f64 / 1_000.0);
     let kind = match &shard.position {
         Position::Horizon => "TRIM_HORIZON",
@@ -438,7 +440,7 @@ fn iterator_request(profile: &Profile, shard: &Shard) -> Value {
             "AT_TIMESTAMP"
         }
         Position::After(sequence) => {
-            request["SequenceNumber"] = json!(sequence);
+            request[sequence_member] = json!(sequence);
             "AFTER_SEQUENCE_NUMBER"
         }
     };

@@ -98,7 +98,7 @@ impl StandKinesis {
     fn iterator(&self, request: &Value) -> Execution {
         let index: usize = request["ShardId"].as_str().unwrap()["shardId-".len()..].parse().unwrap();
         let shard = &self.shards[index];
-        let sequence = || request["SequenceNumber"].as_str().unwrap().parse::<usize>().unwrap();
+        let sequence = || request["StartingSequenceNumber"].as_str().unwrap().parse::<usize>().unwrap();
         let at = match request["ShardIteratorType"].as_str().unwrap() {
             "TRIM_HORIZON" => shard.trimmed_before,
             "LATEST" => shard.records.len(),

@@ -451,7 +451,7 @@ fn expired_iterators_and_trimmed_records_are_survived() {
             .collect();
         assert_eq!(positions.len(), 3);
         assert_eq!(positions[1]["ShardIteratorType"], "AFTER_SEQUENCE_NUMBER");
-        assert_eq!(positions[1]["SequenceNumber"], "2");
+        assert_eq!(positions[1]["StartingSequenceNumber"], "2");
     }
     // A table's stream tells when what was to be read is gone: while the mapping rests, a day passes.
     let mut world = World::with_function(quick(), 1);

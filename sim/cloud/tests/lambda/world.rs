@@ -103,6 +103,15 @@ enum Waiting {
     Posted { function: String, headers: Vec<(String, String)> },
 }
 
+/// What a hosted function will answer, and when.
+struct Post {
+    at: UnixNanos,
+    function: String,
+    path: String,
+    body: String,
+    headers: Vec<(String, String)>,
+}
+
 type Handler = Box<dyn FnMut(&Invoked) -> Act>;
 
 pub struct World {
@@ -114,7 +123,7 @@ pub struct World {
     requests: u64,
     waiting: BTreeMap<u64, Waiting>,
     answers: BTreeMap<u64, WireResponse>,
-    posts: VecDeque<(UnixNanos, String, String, String, Vec<(String, String)>)>,
+    posts: VecDeque<Post>,
 }
 
 /// Every call takes 10 ms, mappings settle in a second.
@@ -271,16 +280,16 @@ impl World {
 
     /// To the next thing that happens, or to `limit`.
     fn step(&mut self, limit: UnixNanos) {
-        let post = self.posts.iter().map(|(at, ..)| *at).min();
+        let post = self.posts.iter().map(|post| post.at).min();
         let next = [self.cloud.next_deadline(), post].into_iter().flatten().min().unwrap_or(limit);
         self.now = self.now.max(next.min(limit));
         let due: Vec<_> = {
             let now = self.now;
-            let (due, later): (Vec<_>, Vec<_>) = self.posts.drain(..).partition(|(at, ..)| *at <= now);
+            let (due, later): (Vec<_>, Vec<_>) = self.posts.drain(..).partition(|post| post.at <= now);
             self.posts.extend(later);
             due
         };
-        for (_, function, path, body, headers) in due {
+        for Post { function, path, body, headers, .. } in due {
             self.submit("POST", &path, &[], &body, Waiting::Posted { function, headers });
         }
         for output in self.cloud.advance(self.now) {
@@ -330,7 +339,7 @@ impl World {
             }
             Act::Hang => return,
         };
-        self.posts.push_back((self.now.plus(after), function, target(end), body, headers));
+        self.posts.push_back(Post { at: self.now.plus(after), function, path: target(end), body, headers });
     }
 
     /// The steps of this kind, in order.
