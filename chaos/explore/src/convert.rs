@@ -9,8 +9,8 @@ use crate::{
     trial::Trial,
 };
 
-/// Stream records lag by fractions of a second; two seconds is beyond the model's worst.
-const STREAM_BOUND_NS: u64 = 2_000_000_000;
+/// A record of the table's stream may be this much later than the model's longest lag: it waits for those before it.
+const STREAM_SLACK_NS: u64 = 100_000_000;
 
 /// The input of every checker.
 pub fn check_input(trial: &Trial, played: &Played) -> CheckInput {
@@ -91,8 +91,7 @@ fn settings(trial: &Trial, played: &Played) -> CheckSettings {
             ended_at_ns
         },
         ended_at_ns,
-        // Shorter than the quiet time that ends a trial, so that a missing record is a verdict and not a doubt.
-        stream_bound_ns: STREAM_BOUND_NS,
+        stream_bound_ns: (trial.assumptions.stream_lag_max_ms * 1_000_000.0) as u64 + STREAM_SLACK_NS,
         // Whoever is told to be patient is judged by that patience.
         convergence_bound_ns: CheckSettings::default()
             .convergence_bound_ns

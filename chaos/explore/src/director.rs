@@ -3,18 +3,24 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use nexus_engine::{Control, Direction, Director, Next};
-use nexus_faults::{EnvironmentFault, Fault, FaultLedger, Firing, PlannedFault};
+use nexus_faults::{EnvironmentFault, Fault, FaultLedger, Firing, OperatorAct, PlannedFault};
 
 /// What the director asks its surroundings for and tells them.
 pub trait Surroundings {
     /// Whether nothing is left to wait for: every customer answered and the system quiet for its bound.
     fn is_settled(&mut self, elapsed: Duration) -> bool;
+    /// Somebody outside the system acts. Returns whether it changed anything: a queue without dead letters has none to move.
+    fn operate(&mut self, elapsed: Duration, act: &OperatorAct) -> bool;
+    /// From its next start the host runs a release that does not know these event types.
+    fn install_release(&mut self, host: &str, unknown_event_types: Vec<String>);
     /// One line of the trace.
     fn note(&mut self, elapsed: Duration, text: String);
 }
 
 /// How often a run that could be over is looked at, in milliseconds.
 const SETTLED_CHECK_MS: u64 = 250;
+/// How long a host is down for a new release, in milliseconds.
+const DEPLOYMENT_MS: u64 = 300;
 
 pub struct PlanDirector<S> {
     /// (when, what), ascending.
@@ -23,6 +29,8 @@ pub struct PlanDirector<S> {
     active: Vec<(u32, EnvironmentFault)>,
     /// Sum of the leaps so far, by host, in milliseconds.
     leaps_ms: BTreeMap<String, i64>,
+    /// What operators want to do and could not yet: there may be no dead letters to move, or a shard is being split already.
+    waiting_acts: Vec<(u32, OperatorAct)>,
     /// When crashed hosts come back, by host.
     down_until_ms: BTreeMap<String, u64>,
     ledger: FaultLedger,
@@ -52,8 +60,12 @@ impl<S: Surroundings> PlanDirector<S> {
             let Fault::Environment(fault) = &planned.fault else { continue };
             let (from_ms, until_ms) = planned.window_ms();
             schedule.push((from_ms, Step::Begin(planned.id, fault.clone())));
-            // A crash ends with its restart, a leap never.
-            if !matches!(fault, EnvironmentFault::Crash { .. } | EnvironmentFault::ClockLeap { .. }) {
+            // A crash ends with its restart; a leap and what an operator did never.
+            let has_no_end = matches!(
+                fault,
+                EnvironmentFault::Crash { .. } | EnvironmentFault::ClockLeap { .. } | EnvironmentFault::Operator { .. }
+            );
+            if !has_no_end {
                 schedule.push((until_ms, Step::End(planned.id)));
             }
         }
@@ -63,6 +75,7 @@ impl<S: Surroundings> PlanDirector<S> {
             next_step: 0,
             active: Vec::new(),
             leaps_ms: BTreeMap::new(),
+            waiting_acts: Vec::new(),
             down_until_ms: BTreeMap::new(),
             ledger,
             normal_link,
@@ -113,7 +126,7 @@ impl<S: Surroundings> PlanDirector<S> {
             self.next_step += 1;
             match step {
                 Step::Begin(id, fault) => self.begin(id, fault, now_ms, control),
-                Step::End(id) => self.end(id, control),
+                Step::End(id) => self.end(id, now_ms, control),
             }
         }
     }
@@ -122,6 +135,15 @@ impl<S: Surroundings> PlanDirector<S> {
         self.note(control, format!("fault {id} begins: {} {fault}", fault.kind()));
         let fired = match &fault {
             EnvironmentFault::Crash { host, at_ms, down_ms } => self.crash(host, at_ms + down_ms, control),
+            EnvironmentFault::Operator { act, .. } => {
+                self.waiting_acts.push((id, act.clone()));
+                return;
+            }
+            EnvironmentFault::OldRelease { .. } => {
+                self.active.push((id, fault.clone()));
+                self.deploy(&fault, now_ms, control);
+                true
+            }
             EnvironmentFault::ClockLeap { host, by_ms, .. } => {
                 *self.leaps_ms.entry(host.clone()).or_default() += by_ms;
                 self.renew(&fault, control);
@@ -138,10 +160,23 @@ impl<S: Surroundings> PlanDirector<S> {
         }
     }
 
-    fn end(&mut self, id: u32, control: &mut dyn Control) {
+    /// Installs what all old releases now active amount to, and restarts the host.
+    fn deploy(&mut self, fault: &EnvironmentFault, now_ms: u64, control: &mut dyn Control) {
+        let EnvironmentFault::OldRelease { host, .. } = fault else { return };
+        let unknown = self.active.iter().filter_map(|(_, other)| match other {
+            EnvironmentFault::OldRelease { host: old, event_type, .. } if old == host => Some(event_type.clone()),
+            _ => None,
+        });
+        let unknown = unknown.collect();
+        self.surroundings.install_release(host, unknown);
+        self.crash(host, now_ms + DEPLOYMENT_MS, control);
+    }
+
+    fn end(&mut self, id: u32, now_ms: u64, control: &mut dyn Control) {
         let Some(position) = self.active.iter().position(|(active_id, _)| *active_id == id) else { return };
         let (_, fault) = self.active.remove(position);
         self.note(control, format!("fault {id} ends"));
+        self.deploy(&fault, now_ms, control);
         self.renew(&fault, control);
     }
 
@@ -149,7 +184,9 @@ impl<S: Surroundings> PlanDirector<S> {
     fn renew(&self, fault: &EnvironmentFault, control: &mut dyn Control) {
         let active = || self.active.iter().map(|(_, fault)| fault);
         match fault {
-            EnvironmentFault::Crash { .. } => {}
+            EnvironmentFault::Crash { .. }
+            | EnvironmentFault::Operator { .. }
+            | EnvironmentFault::OldRelease { .. } => {}
             EnvironmentFault::SlowHost { host, .. } => {
                 let factors = active().filter_map(|other| match other {
                     EnvironmentFault::SlowHost { host: slow, factor, .. } if slow == host => Some(*factor),
@@ -202,6 +239,18 @@ impl<S: Surroundings> PlanDirector<S> {
         }
     }
 
+    fn try_waiting_acts(&mut self, now_ms: u64, control: &dyn Control) {
+        let elapsed = control.elapsed();
+        for (id, act) in std::mem::take(&mut self.waiting_acts) {
+            if self.surroundings.operate(elapsed, &act) {
+                self.note(control, format!("fault {id} acts: {act}"));
+                self.ledger.record(Firing { fault_id: id, at_ms: now_ms, call_sequence: None });
+            } else {
+                self.waiting_acts.push((id, act));
+            }
+        }
+    }
+
     fn note(&mut self, control: &dyn Control, text: String) {
         self.surroundings.note(control.elapsed(), text);
     }
@@ -211,7 +260,8 @@ impl<S: Surroundings> PlanDirector<S> {
         let restart = self.down_until_ms.values().min().copied();
         let settled =
             Some(if now_ms < self.arrivals_end_ms { self.arrivals_end_ms } else { now_ms + SETTLED_CHECK_MS });
-        [step, restart, settled, Some(self.end_ms)].into_iter().flatten().min().unwrap_or(self.end_ms).max(now_ms + 1)
+        let act = (!self.waiting_acts.is_empty()).then_some(now_ms + SETTLED_CHECK_MS);
+        [step, restart, act, settled, Some(self.end_ms)].into_iter().flatten().min().unwrap_or(self.end_ms).max(now_ms + 1)
     }
 }
 
@@ -226,6 +276,7 @@ impl<S: Surroundings> Director for PlanDirector<S> {
         self.restart_due_hosts(now_ms, control);
         self.crash_requested_hosts(now_ms, control);
         self.take_due_steps(now_ms, control);
+        self.try_waiting_acts(now_ms, control);
         let nothing_planned = self.next_step == self.schedule.len() && self.down_until_ms.is_empty();
         let over = now_ms >= self.arrivals_end_ms && nothing_planned && self.surroundings.is_settled(elapsed);
         if over || now_ms >= self.end_ms {

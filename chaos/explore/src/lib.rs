@@ -4,8 +4,10 @@
 //! turns what happened into a verdict. The commands of the laboratory are in [`commands`].
 #![forbid(unsafe_code)]
 
+mod backlog;
 mod batch;
 mod bug;
+mod bus_latency;
 mod child;
 pub mod commands;
 mod convert;
@@ -13,6 +15,7 @@ mod customers;
 mod director;
 mod judge;
 mod measure;
+mod operator;
 mod play;
 mod replay;
 mod shrink;

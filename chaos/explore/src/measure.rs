@@ -6,9 +6,10 @@ use nexus_checkers::{Attempt, Request, Response};
 use nexus_cloud::{Call, CallOutcome, JournalEntry};
 use nexus_reports::{Latencies, LatencyShares, Phase, PhaseHistogram, Point, PointOutcome, Series};
 use nexus_scenario::host_names;
-use nexus_workload::PlannedOperation;
+use nexus_workload::{Action, PlannedOperation};
 
 use crate::{
+    bus_latency::{EventWay, event_ways},
     customers::is_definite,
     play::{EPOCH_UNIX_NS, Played},
     trial::Trial,
@@ -39,6 +40,9 @@ pub fn measure(trial: &Trial, played: &Played) -> Measured {
         let attempts = attempts_of.get(&operation.id).map(Vec::as_slice).unwrap_or_default();
         book.operation(operation, attempts, &mut calls, &services);
     }
+    if trial.bus.is_there() {
+        bus_latencies(trial, played, &mut book);
+    }
     let mut aws_calls = 0;
     for (call, outcome) in calls_of(&played.journal) {
         aws_calls += 1;
@@ -50,6 +54,42 @@ pub fn measure(trial: &Trial, played: &Played) -> Measured {
     }
     let (latency, shares, series) = book.finish();
     Measured { latency, shares, series, phases, aws_calls }
+}
+
+/// What the way of each event took: `routing` from commit to the core stream, `background` from commit to the recorded
+/// notification, `end-to-end` from the customer's intended start to the view, `recovery` from the heal until whatever
+/// was committed before it had arrived everywhere.
+fn bus_latencies(trial: &Trial, played: &Played, book: &mut Book<'_>) {
+    let mut intended_us: BTreeMap<&str, u64> = BTreeMap::new();
+    for operation in &trial.workload.operations {
+        if let Action::Command { idempotency_key, .. } = &operation.action {
+            intended_us.entry(idempotency_key.as_str()).or_insert(operation.at_ms * 1_000);
+        }
+    }
+    let since_start_us = |at_ns: u64| at_ns.saturating_sub(EPOCH_UNIX_NS) / 1_000;
+    let (_, healed_ms) = trial.phases.chaos_window_ms();
+    let mut arrived_ns = None;
+    for way in event_ways(&played.journal) {
+        if since_start_us(way.committed_ns) < healed_ms * 1_000 {
+            arrived_ns = arrived_ns.max(way.visible_ns.max(way.notified_ns));
+        }
+        let EventWay { committed_ns, accepted_ns, visible_ns, notified_ns, .. } = way;
+        let committed_us = since_start_us(committed_ns);
+        if let Some(accepted_ns) = accepted_ns {
+            let total_us = accepted_ns.saturating_sub(committed_ns) / 1_000;
+            let shares = (way.routing_modelled_ns / 1_000, way.routing_injected_ns / 1_000);
+            book.record_shared("routing", committed_us, total_us, shares);
+        }
+        if let Some(notified_ns) = notified_ns {
+            book.record("background", committed_us, notified_ns.saturating_sub(committed_ns) / 1_000);
+        }
+        if let (Some(visible_ns), Some(intended_us)) = (visible_ns, intended_us.get(way.command_id.as_str())) {
+            book.record("end-to-end", *intended_us, since_start_us(visible_ns).saturating_sub(*intended_us));
+        }
+    }
+    if let Some(arrived_ns) = arrived_ns.filter(|_| trial.phases.chaos_ms > 0) {
+        book.record("recovery", healed_ms * 1_000, since_start_us(arrived_ns).saturating_sub(healed_ms * 1_000));
+    }
 }
 
 fn phases(trial: &Trial) -> Vec<Phase> {
@@ -96,6 +136,17 @@ impl<'a> Book<'a> {
             None => self.histograms.entry(name.to_owned()).or_default(),
         };
         histograms.entry(phase).or_default().record_us(latency_us);
+    }
+
+    /// A latency with its modelled and injected parts; the rest is ours. It is shown over time as well.
+    fn record_shared(&mut self, name: &str, start_us: u64, latency_us: u64, (modelled_us, injected_us): (u64, u64)) {
+        self.record(name, start_us, latency_us);
+        let point = Point { start_us, latency_us, outcome: PointOutcome::Ok };
+        self.points.entry(name.to_owned()).or_default().push(point);
+        let shares = self.shares.entry((name.to_owned(), self.phase_at(start_us))).or_default();
+        shares.modelled.record_us(modelled_us);
+        shares.injected.record_us(injected_us);
+        shares.own.record_us(latency_us.saturating_sub(modelled_us + injected_us));
     }
 
     fn operation(

@@ -1,25 +1,29 @@
 //! Plays one trial in this process: builds the world, runs it, hands out what happened.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nexus_checkers::Observation;
-use nexus_cloud::{Call, CallOutcome, CloudConfig, JournalEntry, Service, UnixNanos};
+use nexus_cloud::{Call, CallOutcome, CloudConfig, JournalEntry, MessageStep, Service, UnixNanos};
 use nexus_cloud_shell::SharedCloud;
 use nexus_engine::{EngineConfig, Program, RunSummary, Trace, TraceRecord, TrueClock, on_fresh_thread};
-use nexus_faults::{FaultLedger, Firing, PlanHook};
-use nexus_scenario::host_names;
-use nexus_world::{World, WorldBuilder, wiring};
+use nexus_faults::{FaultLedger, Firing, OperatorAct, PlanHook};
+use nexus_scenario::{Hosting, host_names};
+use nexus_world::{World, WorldBuilder, bus, wiring};
 
 use crate::{
+    backlog::Backlog,
     customers::{CustomerSettings, Customers, Recorder},
     director::{PlanDirector, Surroundings},
+    operator,
     trial::Trial,
 };
 
 /// 2026-11-01 00:00:00 UTC: where every trial's true time starts.
 pub const EPOCH_UNIX_NS: u64 = 1_793_491_200_000_000_000;
-/// The services that the system uses, each on a host of its own.
+/// The services that the write side uses, each on a host of its own.
 pub const ENDPOINTS: [Service; 2] = [Service::Dynamodb, Service::DynamodbStreams];
+const BUS_ENDPOINTS: [Service; 5] =
+    [Service::Dynamodb, Service::DynamodbStreams, Service::Kinesis, Service::Sns, Service::Sqs];
 /// Lines of the trace that are kept; the hash goes on beyond them.
 const TRACE_LINES_MAX: usize = 400_000;
 /// How long the system must have been quiet before a trial may end early.
@@ -36,6 +40,8 @@ pub struct Played {
     pub summary: RunSummary,
     /// Operations that had a definite answer by the end.
     pub finished_operations: usize,
+    /// What the services behind the table held at the end.
+    pub holdings: BTreeMap<String, serde_json::Value>,
     /// The run itself failed: a host's program ended or panicked, or time ran out.
     pub failure: Option<String>,
 }
@@ -54,6 +60,8 @@ fn play_here(trial: &Trial) -> Played {
     let ledger = FaultLedger::default();
     let cloud = add_aws(&mut world, trial, &ledger, &trace);
     add_command_services(&mut world, trial);
+    let releases = bus::Releases::default();
+    add_bus(&mut world, trial, &cloud, &releases);
     let recorder = Recorder::default();
     add_customers(&mut world, trial, &clock, &recorder, &trace);
 
@@ -61,9 +69,9 @@ fn play_here(trial: &Trial) -> Played {
         cloud: cloud.clone(),
         recorder: recorder.clone(),
         trace: trace.clone(),
+        releases,
         operations: trial.workload.operations.len(),
-        calls_seen: 0,
-        quiet_since: Duration::ZERO,
+        backlog: Backlog::new(trial.bus.is_there()),
     };
     let director = PlanDirector::new(
         &trial.faults,
@@ -78,10 +86,16 @@ fn play_here(trial: &Trial) -> Played {
         Err(error) => (RunSummary::default(), Some(error.to_string())),
     };
     let journal = cloud.with(|cloud| cloud.take_journal());
+    let holdings = endpoints(trial)
+        .into_iter()
+        .map(|service| (service.to_string(), cloud.with(|cloud| cloud.inspect(service))))
+        .filter(|(_, held)| !held.is_null())
+        .collect();
     let final_items: Vec<_> = wiring::table_names()
         .into_iter()
         .map(|table| (table.clone(), cloud.with(|cloud| cloud.scan_now(&table))))
         .collect();
+    trace_messages(&trace, &journal);
     trace_storage(&trace, &final_items);
     Played {
         observation: Observation { attempts: recorder.attempts() },
@@ -91,6 +105,7 @@ fn play_here(trial: &Trial) -> Played {
         trace: trace.finish(),
         summary,
         finished_operations: recorder.finished_operations(),
+        holdings,
         failure,
     }
 }
@@ -121,19 +136,74 @@ fn add_aws(world: &mut WorldBuilder, trial: &Trial, ledger: &FaultLedger, trace:
         move || alarm.ring(),
         move |call, outcome| trace_call(&trace, call, outcome),
     );
-    let config = CloudConfig {
+    let mut config = CloudConfig {
         seed: trial.seed,
         assumptions: trial.assumptions.clone(),
         keep_journal: true,
         ..CloudConfig::default()
     };
-    let cloud = world.aws(config, Box::new(hook), &ENDPOINTS);
+    if trial.bus.table_shard_records > 0 {
+        config.dynamodb.streams.shard_max_records = Some(trial.bus.table_shard_records);
+    }
+    let cloud = world.aws(config, Box::new(hook), &endpoints(trial));
     for table in wiring::table_definitions() {
         cloud
             .with(|cloud| cloud.create_table_now(UnixNanos(EPOCH_UNIX_NS), &table))
             .expect("the system's own table definitions are sound");
     }
     cloud
+}
+
+/// The endpoints that this trial's hosts call.
+fn endpoints(trial: &Trial) -> Vec<Service> {
+    match (trial.bus.is_there(), trial.bus.hosting) {
+        (false, _) => ENDPOINTS.to_vec(),
+        (true, Hosting::Worker) => BUS_ENDPOINTS.to_vec(),
+        (true, Hosting::Lambda) => [BUS_ENDPOINTS.as_slice(), &[Service::Lambda]].concat(),
+    }
+}
+
+/// Everything behind the event table: stream, topic and queues, and the hosts that use them.
+fn add_bus(world: &mut WorldBuilder, trial: &Trial, cloud: &SharedCloud, releases: &bus::Releases) {
+    if !trial.bus.is_there() {
+        return;
+    }
+    let settings = bus_settings(trial);
+    cloud
+        .with(|cloud| bus::set_up(cloud, UnixNanos(EPOCH_UNIX_NS), &settings))
+        .expect("the system's own stream, topic and queues are sound");
+    if settings.hosted_as_functions {
+        world.function_aliases(&bus::FUNCTIONS, bus::REGION);
+    }
+    for host in trial.bus.router_hosts() {
+        let program = bus::router(&settings, releases, world.handles().slowness(&host));
+        world.host(&host, program);
+    }
+    for host in trial.bus.projection_hosts() {
+        let program = bus::projection(&settings, world.handles().slowness(&host));
+        world.host(&host, program);
+    }
+    for host in trial.bus.notifier_hosts() {
+        let program = bus::notifier(&settings, world.handles().slowness(&host));
+        world.host(&host, program);
+    }
+    for host in trial.bus.dlq_processor_hosts() {
+        world.host(&host, bus::dlq_processor(&settings));
+    }
+}
+
+fn bus_settings(trial: &Trial) -> bus::BusSettings {
+    bus::BusSettings {
+        connect_timeout: Duration::from_millis(trial.service.connect_timeout_ms),
+        attempt_timeout: Duration::from_millis(trial.service.attempt_timeout_ms),
+        service_time: Duration::from_micros(trial.bus.service_time_us),
+        lease_duration: Duration::from_millis(trial.bus.lease_duration_ms),
+        visibility_s: trial.bus.visibility_s,
+        core_shards: trial.bus.core_shards,
+        dead_letter_retention_s: trial.bus.dead_letter_retention_s,
+        redrive_after: Duration::from_millis(trial.bus.redrive_from_ms),
+        hosted_as_functions: trial.bus.hosting == Hosting::Lambda,
+    }
 }
 
 fn add_command_services(world: &mut WorldBuilder, trial: &Trial) {
@@ -199,6 +269,16 @@ fn trace_call(trace: &Trace, call: &Call, outcome: &CallOutcome) {
     trace.line(elapsed, call.service.name(), text);
 }
 
+/// The life of messages belongs to the trace as well.
+fn trace_messages(trace: &Trace, journal: &[JournalEntry]) {
+    for entry in journal {
+        let JournalEntry::Message(step) = entry else { continue };
+        let MessageStep { at, service, place, step, message_id, key, body, receive_count, note, .. } = step;
+        let elapsed = Duration::from_nanos(at.0 - EPOCH_UNIX_NS);
+        trace.line(elapsed, service.name(), format!("{place} {step:?} {message_id} [{key}] {receive_count} {note} {body}"));
+    }
+}
+
 /// What lies in storage at the end belongs to the trace too: two runs that agree on every step but not on a byte differ.
 fn trace_storage(trace: &Trace, final_items: &[(String, Vec<serde_json::Value>)]) {
     for (table, items) in final_items {
@@ -212,19 +292,37 @@ struct TrialSurroundings {
     cloud: SharedCloud,
     recorder: Recorder,
     trace: Trace,
+    releases: bus::Releases,
     operations: usize,
-    calls_seen: usize,
-    quiet_since: Duration,
+    backlog: Backlog,
+}
+
+fn at(elapsed: Duration) -> UnixNanos {
+    UnixNanos(EPOCH_UNIX_NS).plus(elapsed)
 }
 
 impl Surroundings for TrialSurroundings {
     fn is_settled(&mut self, elapsed: Duration) -> bool {
-        let calls = self.cloud.with(|cloud| cloud.journal().len());
-        if calls != self.calls_seen {
-            self.calls_seen = calls;
-            self.quiet_since = elapsed;
+        let backlog = &mut self.backlog;
+        self.cloud.with(|cloud| backlog.follow(cloud.journal()));
+        self.recorder.finished_operations() == self.operations
+            && backlog.is_clear()
+            && at(elapsed) >= backlog.last_step().plus(QUIET)
+            && self.cloud.with(|cloud| operator::queues_are_empty(cloud))
+    }
+
+    fn operate(&mut self, elapsed: Duration, act: &OperatorAct) -> bool {
+        match self.cloud.with(|cloud| operator::operate(cloud, at(elapsed), act)) {
+            Ok(acted) => acted,
+            Err(error) => {
+                self.trace.line(elapsed, "operator", format!("{act} was refused: {error}"));
+                false
+            }
         }
-        self.recorder.finished_operations() == self.operations && elapsed >= self.quiet_since + QUIET
+    }
+
+    fn install_release(&mut self, host: &str, unknown_event_types: Vec<String>) {
+        self.releases.install(host, unknown_event_types);
     }
 
     fn note(&mut self, elapsed: Duration, text: String) {

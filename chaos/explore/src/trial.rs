@@ -1,8 +1,8 @@
 //! A trial is data: running it is a pure function of what stands here.
 
 use nexus_cloud::Assumptions;
-use nexus_faults::{PlannedFault, UnusableTemplate};
-use nexus_scenario::{Network, Phases, Scenario, Service, Tier, Topology};
+use nexus_faults::{EnvironmentFault, Fault, PlannedFault, UnusableTemplate};
+use nexus_scenario::{Bus, Network, Phases, Scenario, Service, Tier, Topology};
 use nexus_workload::{Action, Workload};
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The version of the trial's format; it grows with every change of a field.
-pub const TRIAL_FORMAT_VERSION: u32 = 1;
+pub const TRIAL_FORMAT_VERSION: u32 = 2;
 
 /// Everything that decides what happens in one run of a world.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub struct Trial {
     /// Seeds the world: schedule, latencies, entropy of every host.
     pub seed: u64,
     pub topology: Topology,
+    #[serde(default)]
+    pub bus: Bus,
     pub service: Service,
     pub network: Network,
     pub phases: Phases,
@@ -76,6 +78,7 @@ impl Trial {
                 faults.push(PlannedFault { id: faults.len() as u32 + 1, fault });
             }
         }
+        untangle_outages(&mut faults);
         Ok(Trial {
             format_version: TRIAL_FORMAT_VERSION,
             scenario: scenario.name.clone(),
@@ -83,6 +86,7 @@ impl Trial {
             engine: engine.to_owned(),
             seed,
             topology: scenario.topology.clone(),
+            bus: scenario.bus.clone(),
             service: scenario.service.clone(),
             network: scenario.network.clone(),
             phases,
@@ -91,6 +95,41 @@ impl Trial {
             assumptions: Assumptions::default(),
             planted_bug: None,
         })
+    }
+}
+
+/// A crash inside a longer outage of the same host would change nothing and never fire. Such a pair swaps its ends: the
+/// host is down for as long as before, and both faults act.
+fn untangle_outages(faults: &mut [PlannedFault]) {
+    let mut order: Vec<usize> = (0..faults.len()).filter(|index| outage(&mut faults[*index]).is_some()).collect();
+    order.sort_by_key(|index| faults[*index].window_ms().0);
+    for position in 1..order.len() {
+        for earlier in 0..position {
+            let [one, two] = [order[earlier], order[position]];
+            let Ok([one, two]) = faults.get_disjoint_mut([one, two]) else { continue };
+            let (Some(first), Some(second)) = (outage(one), outage(two)) else { continue };
+            let (first_end, second_end) = (first.at_ms + *first.down_ms, second.at_ms + *second.down_ms);
+            if first.host == second.host && second.at_ms <= first_end && second_end <= first_end {
+                // Equal ends would leave the second without an effect again.
+                *first.down_ms = second_end.min(first_end.saturating_sub(1)).max(second.at_ms) - first.at_ms;
+                *second.down_ms = first_end.max(second.at_ms + 1) - second.at_ms;
+            }
+        }
+    }
+}
+
+struct Outage<'f> {
+    host: &'f str,
+    at_ms: u64,
+    down_ms: &'f mut u64,
+}
+
+fn outage(planned: &mut PlannedFault) -> Option<Outage<'_>> {
+    match &mut planned.fault {
+        Fault::Environment(EnvironmentFault::Crash { host, at_ms, down_ms }) => {
+            Some(Outage { host, at_ms: *at_ms, down_ms })
+        }
+        _ => None,
     }
 }
 
@@ -116,4 +155,31 @@ fn command_keys(workload: &Workload) -> Vec<String> {
     keys.sort();
     keys.dedup();
     keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crash(id: u32, host: &str, at_ms: u64, down_ms: u64) -> PlannedFault {
+        PlannedFault { id, fault: Fault::Environment(EnvironmentFault::Crash { host: host.into(), at_ms, down_ms }) }
+    }
+
+    #[test]
+    fn no_crash_lies_inside_a_longer_outage_of_its_host() {
+        for (given, wanted) in [
+            (vec![("a", 100, 50), ("a", 200, 50)], vec![(100, 150), (200, 250)]),
+            (vec![("a", 100, 100), ("a", 150, 100)], vec![(100, 200), (150, 250)]),
+            (vec![("a", 100, 100), ("a", 120, 30)], vec![(100, 150), (120, 200)]),
+            (vec![("a", 120, 30), ("a", 100, 100)], vec![(120, 200), (100, 150)]),
+            (vec![("a", 100, 100), ("a", 120, 80)], vec![(100, 199), (120, 200)]),
+            (vec![("a", 100, 100), ("b", 120, 30)], vec![(100, 200), (120, 150)]),
+        ] {
+            let mut faults: Vec<PlannedFault> =
+                given.iter().map(|(host, at_ms, down_ms)| crash(1, host, *at_ms, *down_ms)).collect();
+            untangle_outages(&mut faults);
+            let windows: Vec<(u64, u64)> = faults.iter().map(PlannedFault::window_ms).collect();
+            assert_eq!(windows, wanted, "{given:?}");
+        }
+    }
 }

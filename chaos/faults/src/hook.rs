@@ -99,6 +99,8 @@ fn effect_fits(effect: &CallEffect, call: &Call) -> bool {
     match effect {
         CallEffect::Stale { .. } => call.is_eventual_read,
         CallEffect::TransactionConflict => call.is_write || call.is_transaction,
+        // An entry that is not there cannot fail.
+        CallEffect::FailEntries { first, .. } => call.keys.len() > *first,
         _ => true,
     }
 }

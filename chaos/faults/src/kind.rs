@@ -77,6 +77,23 @@ fault_kinds! {
     ClockSkew, "clock-skew", Masked, "A host's wall clock is off by seconds to minutes for a while.";
     ClockLeap, "clock-leap", Masked, "A host's wall clock is stepped, forwards or back, and stays there.";
     ClockDrift, "clock-drift", Masked, "A host's clocks, the monotonic one too, run fast or slow.";
+    FailedEntries, "failed-entries", Masked, "A batch is answered with 200, and some of its entries failed: throttled, or failed inside the service with or without an effect.";
+    ExpiredIterator, "expired-iterator", Masked, "A reader paused for too long: the iterator of its shard is no longer good.";
+    EmptyPage, "empty-page", Masked, "A read or receive gives nothing although there is something.";
+    Duplicate, "duplicate", Masked, "At least once: a record or message is there, or is delivered, twice.";
+    ReversedBatch, "reversed-batch", Masked, "Best-effort order: messages of one batch arrive the wrong way round.";
+    LateDelivery, "late-delivery", Masked, "A message stays invisible to its subscribers for seconds.";
+    UndeletedMessage, "undeleted-message", Masked, "A delete is acknowledged and the message comes back.";
+    TrimmedRecords, "trimmed-records", Detected, "An outage outlived the retention: the oldest records of a shard are gone.";
+    UnreachableTarget, "unreachable-target", Masked, "A topic cannot reach a subscriber, or a mapping its function.";
+    PoisonEvent, "poison-event", Detected, "Someone writes an event that no released schema allows straight into the event table.";
+    PoisonRecord, "poison-record", Detected, "Another producer puts bytes that are no event on the core stream.";
+    PoisonMessage, "poison-message", Detected, "Another producer sends a body that is no event to the notification queue.";
+    OldRelease, "old-release", Detected, "Half a deployment: a host still runs a release that does not know an event type.";
+    ShardSplit, "shard-split", Masked, "An operator, or auto-scaling, splits a shard of the core stream.";
+    ShardMerge, "shard-merge", Masked, "An operator merges two neighbouring shards of the core stream.";
+    Redrive, "redrive", Masked, "An operator moves all dead letters back while traffic goes on.";
+    WrongRedrive, "wrong-redrive", Detected, "An operator starts a redrive while the consumer still cannot work on the messages.";
 }
 
 impl fmt::Display for FaultKind {

@@ -14,5 +14,5 @@ mod template;
 pub use address::CallAddress;
 pub use hook::{CrashRequest, FaultLedger, Firing, PlanHook};
 pub use kind::{Contract, FaultKind};
-pub use plan::{CallEffect, EnvironmentFault, Fault, PlannedFault};
+pub use plan::{CallEffect, EnvironmentFault, Fault, OperatorAct, PlannedFault};
 pub use template::{FaultTemplate, TemplateContext, UnusableTemplate, Whole};

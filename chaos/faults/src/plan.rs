@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nexus_cloud::{AnswerFate, CallPlan, RefuseBefore};
+use nexus_cloud::{AnswerFate, CallPlan, EntryFailureCode, Quirk, RefuseBefore};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -53,6 +53,23 @@ pub enum CallEffect {
         applied: bool,
         down_ms: u64,
     },
+    /// Entries of a batch fail one by one; with `applied` they have their effect nevertheless.
+    FailEntries {
+        first: usize,
+        count: usize,
+        code: EntryFailureCode,
+        applied: bool,
+    },
+    ExpireIterator,
+    EmptyPage,
+    Duplicate,
+    Reverse,
+    DelayDelivery {
+        by_ms: u64,
+    },
+    DeleteDoesNotStick,
+    Trim,
+    UnreachableTarget,
 }
 
 impl CallEffect {
@@ -71,6 +88,15 @@ impl CallEffect {
             CallEffect::Stale { .. } => FaultKind::StaleRead,
             CallEffect::TransactionConflict => FaultKind::TransactionConflict,
             CallEffect::CrashCaller { .. } => FaultKind::CrashAtCall,
+            CallEffect::FailEntries { .. } => FaultKind::FailedEntries,
+            CallEffect::ExpireIterator => FaultKind::ExpiredIterator,
+            CallEffect::EmptyPage => FaultKind::EmptyPage,
+            CallEffect::Duplicate => FaultKind::Duplicate,
+            CallEffect::Reverse => FaultKind::ReversedBatch,
+            CallEffect::DelayDelivery { .. } => FaultKind::LateDelivery,
+            CallEffect::DeleteDoesNotStick => FaultKind::UndeletedMessage,
+            CallEffect::Trim => FaultKind::TrimmedRecords,
+            CallEffect::UnreachableTarget => FaultKind::UnreachableTarget,
         }
     }
 
@@ -96,6 +122,17 @@ impl CallEffect {
             CallEffect::TransactionConflict => refuse(plan, RefuseBefore::TransactionConflict),
             CallEffect::CrashCaller { applied: false, .. } => refuse(plan, RefuseBefore::Hang),
             CallEffect::CrashCaller { applied: true, .. } => plan.answer = AnswerFate::Hang,
+            CallEffect::FailEntries { first, count, code, applied } => {
+                plan.quirks.push(Quirk::FailEntries { first: *first, count: *count, code: *code, applied: *applied });
+            }
+            CallEffect::ExpireIterator => plan.quirks.push(Quirk::ExpireIterator),
+            CallEffect::EmptyPage => plan.quirks.push(Quirk::EmptyPage),
+            CallEffect::Duplicate => plan.quirks.push(Quirk::Duplicate),
+            CallEffect::Reverse => plan.quirks.push(Quirk::Reverse),
+            CallEffect::DelayDelivery { by_ms } => plan.quirks.push(Quirk::DelayDelivery { by_ms: *by_ms }),
+            CallEffect::DeleteDoesNotStick => plan.quirks.push(Quirk::DeleteDoesNotStick),
+            CallEffect::Trim => plan.quirks.push(Quirk::Trim),
+            CallEffect::UnreachableTarget => plan.quirks.push(Quirk::UnreachableTarget),
         }
     }
 }
@@ -104,13 +141,109 @@ impl CallEffect {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum EnvironmentFault {
-    Crash { host: String, at_ms: u64, down_ms: u64 },
-    Partition { first: String, second: String, one_way: bool, from_ms: u64, until_ms: u64 },
-    SlowLink { first: String, second: String, latency_min_ms: u64, latency_max_ms: u64, from_ms: u64, until_ms: u64 },
-    SlowHost { host: String, factor: f64, from_ms: u64, until_ms: u64 },
-    ClockSkew { host: String, offset_ms: i64, from_ms: u64, until_ms: u64 },
-    ClockLeap { host: String, by_ms: i64, at_ms: u64 },
-    ClockDrift { host: String, drift_ppm: i32, from_ms: u64, until_ms: u64 },
+    Crash {
+        host: String,
+        at_ms: u64,
+        down_ms: u64,
+    },
+    Partition {
+        first: String,
+        second: String,
+        one_way: bool,
+        from_ms: u64,
+        until_ms: u64,
+    },
+    SlowLink {
+        first: String,
+        second: String,
+        latency_min_ms: u64,
+        latency_max_ms: u64,
+        from_ms: u64,
+        until_ms: u64,
+    },
+    SlowHost {
+        host: String,
+        factor: f64,
+        from_ms: u64,
+        until_ms: u64,
+    },
+    ClockSkew {
+        host: String,
+        offset_ms: i64,
+        from_ms: u64,
+        until_ms: u64,
+    },
+    ClockLeap {
+        host: String,
+        by_ms: i64,
+        at_ms: u64,
+    },
+    ClockDrift {
+        host: String,
+        drift_ppm: i32,
+        from_ms: u64,
+        until_ms: u64,
+    },
+    /// Somebody outside the system does something to the bus.
+    Operator {
+        act: OperatorAct,
+        at_ms: u64,
+    },
+    /// The host restarts with a release that does not know an event type, and at the end with the current one.
+    OldRelease {
+        host: String,
+        event_type: String,
+        from_ms: u64,
+        until_ms: u64,
+    },
+}
+
+/// What operators and other producers do. `number` tells two acts of one kind apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum OperatorAct {
+    /// An event of an aggregate of its own, of a type that nobody registered; a second one follows it.
+    PoisonEvent {
+        number: u32,
+    },
+    PoisonRecord {
+        number: u32,
+    },
+    PoisonMessage {
+        number: u32,
+    },
+    SplitShard,
+    MergeShards,
+    /// A message move task from the notifications' dead-letter queue back to where they came from.
+    Redrive {
+        is_premature: bool,
+    },
+}
+
+impl OperatorAct {
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            OperatorAct::PoisonEvent { .. } => FaultKind::PoisonEvent,
+            OperatorAct::PoisonRecord { .. } => FaultKind::PoisonRecord,
+            OperatorAct::PoisonMessage { .. } => FaultKind::PoisonMessage,
+            OperatorAct::SplitShard => FaultKind::ShardSplit,
+            OperatorAct::MergeShards => FaultKind::ShardMerge,
+            OperatorAct::Redrive { is_premature: false } => FaultKind::Redrive,
+            OperatorAct::Redrive { is_premature: true } => FaultKind::WrongRedrive,
+        }
+    }
+}
+
+impl fmt::Display for OperatorAct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OperatorAct::PoisonEvent { number } => write!(f, "event table, poison {number}"),
+            OperatorAct::PoisonRecord { number } => write!(f, "core stream, poison {number}"),
+            OperatorAct::PoisonMessage { number } => write!(f, "notification queue, poison {number}"),
+            OperatorAct::SplitShard | OperatorAct::MergeShards => f.write_str("core stream"),
+            OperatorAct::Redrive { .. } => f.write_str("dead-letter queue of notifications"),
+        }
+    }
 }
 
 impl EnvironmentFault {
@@ -124,6 +257,8 @@ impl EnvironmentFault {
             EnvironmentFault::ClockSkew { .. } => FaultKind::ClockSkew,
             EnvironmentFault::ClockLeap { .. } => FaultKind::ClockLeap,
             EnvironmentFault::ClockDrift { .. } => FaultKind::ClockDrift,
+            EnvironmentFault::Operator { act, .. } => act.kind(),
+            EnvironmentFault::OldRelease { .. } => FaultKind::OldRelease,
         }
     }
 
@@ -136,7 +271,9 @@ impl EnvironmentFault {
             | EnvironmentFault::SlowHost { host, .. }
             | EnvironmentFault::ClockSkew { host, .. }
             | EnvironmentFault::ClockLeap { host, .. }
-            | EnvironmentFault::ClockDrift { host, .. } => vec![host],
+            | EnvironmentFault::ClockDrift { host, .. }
+            | EnvironmentFault::OldRelease { host, .. } => vec![host],
+            EnvironmentFault::Operator { .. } => Vec::new(),
         }
     }
 }
@@ -159,12 +296,15 @@ impl PlannedFault {
             Fault::Call { address, .. } => (address.from_ms, address.until_ms),
             Fault::Environment(fault) => match fault {
                 EnvironmentFault::Crash { at_ms, down_ms, .. } => (*at_ms, at_ms + down_ms),
-                EnvironmentFault::ClockLeap { at_ms, .. } => (*at_ms, *at_ms),
+                EnvironmentFault::ClockLeap { at_ms, .. } | EnvironmentFault::Operator { at_ms, .. } => {
+                    (*at_ms, *at_ms)
+                }
                 EnvironmentFault::Partition { from_ms, until_ms, .. }
                 | EnvironmentFault::SlowLink { from_ms, until_ms, .. }
                 | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
                 | EnvironmentFault::ClockSkew { from_ms, until_ms, .. }
-                | EnvironmentFault::ClockDrift { from_ms, until_ms, .. } => (*from_ms, *until_ms),
+                | EnvironmentFault::ClockDrift { from_ms, until_ms, .. }
+                | EnvironmentFault::OldRelease { from_ms, until_ms, .. } => (*from_ms, *until_ms),
             },
         }
     }
@@ -201,6 +341,10 @@ impl fmt::Display for EnvironmentFault {
             EnvironmentFault::ClockLeap { host, by_ms, at_ms } => write!(f, "{host} leaps by {by_ms} ms at {at_ms} ms"),
             EnvironmentFault::ClockDrift { host, drift_ppm, from_ms, until_ms } => {
                 write!(f, "{host} drifts by {drift_ppm} ppm in {from_ms}..{until_ms} ms")
+            }
+            EnvironmentFault::Operator { act, at_ms } => write!(f, "{act} at {at_ms} ms"),
+            EnvironmentFault::OldRelease { host, event_type, from_ms, until_ms } => {
+                write!(f, "{host} does not know {event_type} in {from_ms}..{until_ms} ms")
             }
         }
     }

@@ -1,10 +1,10 @@
 //! What a scenario says about faults, and how a seed turns it into concrete ones.
 
-use nexus_cloud::Service;
+use nexus_cloud::{EntryFailureCode, Service};
 use proptest::{prelude::*, sample::select, strategy::BoxedStrategy};
 use serde::{Deserialize, Serialize};
 
-use crate::{CallAddress, CallEffect, EnvironmentFault, Fault, FaultKind};
+use crate::{CallAddress, CallEffect, EnvironmentFault, Fault, FaultKind, OperatorAct};
 
 /// A whole number, or a range `[from, to]` with both ends included, from which each fault draws its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,9 +42,9 @@ pub struct FaultTemplate {
     /// For faults between two hosts: the other end. By default the DynamoDB endpoint.
     #[serde(default)]
     pub peers: Vec<String>,
-    /// For call faults: the endpoint.
-    #[serde(default = "FaultTemplate::default_service")]
-    pub service: Service,
+    /// For call faults: the endpoint; by default the one that the kind is about.
+    #[serde(default)]
+    pub service: Option<Service>,
     /// For call faults: which operations; by default those that the kind is interesting for.
     #[serde(default)]
     pub operations: Vec<String>,
@@ -64,15 +64,14 @@ pub struct FaultTemplate {
     /// host computes, parts per million of a drift.
     #[serde(default)]
     pub strength: Option<Whole>,
+    /// For old releases: the event types that one may not know; each fault draws one. By default any core event's.
+    #[serde(default)]
+    pub event_types: Vec<String>,
 }
 
 impl FaultTemplate {
     fn default_count() -> Whole {
         Whole::Exactly(1)
-    }
-
-    fn default_service() -> Service {
-        Service::Dynamodb
     }
 }
 
@@ -88,6 +87,8 @@ pub struct TemplateContext {
     pub keys: Vec<String>,
     /// When faults may act, in milliseconds since the trial's start.
     pub window_ms: (u64, u64),
+    /// Hosts by what they run (`routers`, `projections`, `notifiers`, `dlq-processors`), for groups of that name.
+    pub groups: Vec<(&'static str, Vec<String>)>,
 }
 
 /// A template that cannot be drawn from in this topology; `field` names the key to mend.
@@ -141,7 +142,15 @@ impl FaultTemplate {
             | FaultKind::SlowHost
             | FaultKind::ClockSkew
             | FaultKind::ClockLeap
-            | FaultKind::ClockDrift => self.environment_strategy(context)?,
+            | FaultKind::ClockDrift
+            | FaultKind::OldRelease
+            | FaultKind::PoisonEvent
+            | FaultKind::PoisonRecord
+            | FaultKind::PoisonMessage
+            | FaultKind::ShardSplit
+            | FaultKind::ShardMerge
+            | FaultKind::Redrive
+            | FaultKind::WrongRedrive => self.environment_strategy(context)?,
             _ => self.call_strategy(context)?,
         };
         Ok(proptest::collection::vec(one, low as usize..=high as usize).boxed())
@@ -154,7 +163,7 @@ impl FaultTemplate {
             context.expand("hosts", &self.hosts, &context.services)?.into_iter().map(Some).collect()
         };
         let operations: Vec<String> = if self.operations.is_empty() {
-            default_operations(self.kind).iter().map(|name| name.to_string()).collect()
+            default_operations(self.kind, self.service()).iter().map(|name| name.to_string()).collect()
         } else {
             self.operations.clone()
         };
@@ -164,7 +173,7 @@ impl FaultTemplate {
         let hits = self.hits.unwrap_or(Whole::Exactly(1));
         let (window_from, window_until) = context.window_ms;
         let latest_start = window_from + (window_until - window_from) * 6 / 10;
-        let service = self.service;
+        let service = self.service();
         let keyed = self.keyed;
         let address = (
             select(callers),
@@ -188,6 +197,18 @@ impl FaultTemplate {
         Ok((address, self.effect_strategy()).prop_map(|(address, effect)| Fault::Call { address, effect }).boxed())
     }
 
+    /// The endpoint that a fault of calls is about.
+    fn service(&self) -> Service {
+        self.service.unwrap_or(match self.kind {
+            FaultKind::FailedEntries | FaultKind::ExpiredIterator | FaultKind::TrimmedRecords => Service::Kinesis,
+            FaultKind::EmptyPage | FaultKind::Duplicate | FaultKind::ReversedBatch | FaultKind::UndeletedMessage => {
+                Service::Sqs
+            }
+            FaultKind::LateDelivery | FaultKind::UnreachableTarget => Service::Sns,
+            _ => Service::Dynamodb,
+        })
+    }
+
     fn effect_strategy(&self) -> BoxedStrategy<CallEffect> {
         let duration = |default: [u64; 2]| self.duration_ms.unwrap_or(Whole::Between(default)).strategy();
         match self.kind {
@@ -205,6 +226,17 @@ impl FaultTemplate {
             FaultKind::CrashAtCall => (any::<bool>(), duration([200, 3_000]))
                 .prop_map(|(applied, down_ms)| CallEffect::CrashCaller { applied, down_ms })
                 .boxed(),
+            FaultKind::FailedEntries => failed_entries(),
+            FaultKind::ExpiredIterator => Just(CallEffect::ExpireIterator).boxed(),
+            FaultKind::EmptyPage => Just(CallEffect::EmptyPage).boxed(),
+            FaultKind::Duplicate => Just(CallEffect::Duplicate).boxed(),
+            FaultKind::ReversedBatch => Just(CallEffect::Reverse).boxed(),
+            FaultKind::LateDelivery => {
+                duration([500, 5_000]).prop_map(|by_ms| CallEffect::DelayDelivery { by_ms }).boxed()
+            }
+            FaultKind::UndeletedMessage => Just(CallEffect::DeleteDoesNotStick).boxed(),
+            FaultKind::TrimmedRecords => Just(CallEffect::Trim).boxed(),
+            FaultKind::UnreachableTarget => Just(CallEffect::UnreachableTarget).boxed(),
             // The rest are faults of the environment; `strategy` never asks for them here.
             _ => (duration([200, 4_000]), any::<bool>())
                 .prop_map(|(total_ms, before)| match before {
@@ -223,10 +255,23 @@ impl FaultTemplate {
         let duration = self.duration_ms.unwrap_or(Whole::Between([500, 4_000]));
         let strength = self.strength.unwrap_or(default_strength(self.kind));
         let kind = self.kind;
-        Ok((host, peer, window_from..=latest_start, duration.strategy(), strength.strategy(), any::<bool>())
-            .prop_map(move |(host, peer, from_ms, duration_ms, strength, flip)| {
+        let event_types = match self.event_types.is_empty() {
+            true => CORE_EVENT_TYPES.iter().map(|name| name.to_string()).collect(),
+            false => self.event_types.clone(),
+        };
+        Ok((
+            host,
+            peer,
+            window_from..=latest_start,
+            duration.strategy(),
+            strength.strategy(),
+            any::<bool>(),
+            select(event_types),
+            any::<u32>(),
+        )
+            .prop_map(move |(host, peer, from_ms, duration_ms, strength, flip, event_type, number)| {
                 let until_ms = (from_ms + duration_ms).min(window_until);
-                let draw = EnvironmentDraw { host, peer, from_ms, until_ms, strength, flip };
+                let draw = EnvironmentDraw { host, peer, from_ms, until_ms, strength, flip, event_type, number };
                 Fault::Environment(draw.into_fault(kind))
             })
             .boxed())
@@ -241,11 +286,14 @@ struct EnvironmentDraw {
     strength: u64,
     /// Chooses between two directions: of a one-way partition, of a clock's error.
     flip: bool,
+    event_type: String,
+    number: u32,
 }
 
 impl EnvironmentDraw {
     fn into_fault(self, kind: FaultKind) -> EnvironmentFault {
-        let EnvironmentDraw { host, peer, from_ms, until_ms, strength, flip } = self;
+        let EnvironmentDraw { host, peer, from_ms, until_ms, strength, flip, event_type, number } = self;
+        let act = |act| EnvironmentFault::Operator { act, at_ms: from_ms };
         let signed_strength = if flip { strength as i64 } else { -(strength as i64) };
         let (first, second) = if flip { (host.clone(), peer) } else { (peer, host.clone()) };
         match kind {
@@ -265,20 +313,58 @@ impl EnvironmentDraw {
             FaultKind::SlowHost => EnvironmentFault::SlowHost { host, factor: strength as f64, from_ms, until_ms },
             FaultKind::ClockSkew => EnvironmentFault::ClockSkew { host, offset_ms: signed_strength, from_ms, until_ms },
             FaultKind::ClockLeap => EnvironmentFault::ClockLeap { host, by_ms: signed_strength, at_ms: from_ms },
+            FaultKind::OldRelease => EnvironmentFault::OldRelease { host, event_type, from_ms, until_ms },
+            FaultKind::PoisonEvent => act(OperatorAct::PoisonEvent { number }),
+            FaultKind::PoisonRecord => act(OperatorAct::PoisonRecord { number }),
+            FaultKind::PoisonMessage => act(OperatorAct::PoisonMessage { number }),
+            FaultKind::ShardSplit => act(OperatorAct::SplitShard),
+            FaultKind::ShardMerge => act(OperatorAct::MergeShards),
+            FaultKind::Redrive => act(OperatorAct::Redrive { is_premature: false }),
+            FaultKind::WrongRedrive => act(OperatorAct::Redrive { is_premature: true }),
             _ => EnvironmentFault::ClockDrift { host, drift_ppm: signed_strength as i32, from_ms, until_ms },
         }
     }
 }
 
-fn default_operations(kind: FaultKind) -> &'static [&'static str] {
-    match kind {
-        FaultKind::ErrorAfter
-        | FaultKind::LostAnswer
-        | FaultKind::ResetAfter
-        | FaultKind::TruncatedAnswer
-        | FaultKind::TransactionConflict => &["TransactWriteItems"],
-        FaultKind::StaleRead => &["Query"],
-        _ => &["TransactWriteItems", "Query", "GetItem"],
+/// Event types that go to the core stream.
+const CORE_EVENT_TYPES: &[&str] = &["OrderPlaced", "PaymentConfirmed", "OrderShipped", "OrderCancelled"];
+
+/// Some of a batch's entries fail; half of the internal failures had their effect nevertheless.
+fn failed_entries() -> BoxedStrategy<CallEffect> {
+    let code = select(vec![EntryFailureCode::Throttled, EntryFailureCode::InternalFailure]);
+    (0usize..3, 1usize..4, code, any::<bool>())
+        .prop_map(|(first, count, code, applied)| CallEffect::FailEntries {
+            first,
+            count,
+            code,
+            applied: applied && code == EntryFailureCode::InternalFailure,
+        })
+        .boxed()
+}
+
+/// Calls for which a kind is interesting.
+fn default_operations(kind: FaultKind, service: Service) -> &'static [&'static str] {
+    use FaultKind::{EmptyPage, ExpiredIterator, LateDelivery, ReversedBatch, TrimmedRecords, UndeletedMessage};
+    match (service, kind) {
+        (Service::Kinesis, ExpiredIterator | EmptyPage | TrimmedRecords) => &["GetRecords"],
+        (Service::Kinesis, _) => &["PutRecords"],
+        (Service::DynamodbStreams, _) => &["GetRecords"],
+        (Service::Sqs, UndeletedMessage) => &["DeleteMessageBatch"],
+        (Service::Sqs, FaultKind::FailedEntries) => &["DeleteMessageBatch"],
+        (Service::Sqs, LateDelivery) => &["SendMessage"],
+        (Service::Sqs, EmptyPage | ReversedBatch) => &["ReceiveMessage"],
+        (Service::Sqs, _) => &["ReceiveMessage", "DeleteMessageBatch"],
+        (Service::Sns, _) => &["PublishBatch"],
+        (Service::Lambda, _) => &["Invoke"],
+        (Service::Dynamodb, _) => match kind {
+            FaultKind::ErrorAfter
+            | FaultKind::LostAnswer
+            | FaultKind::ResetAfter
+            | FaultKind::TruncatedAnswer
+            | FaultKind::TransactionConflict => &["TransactWriteItems"],
+            FaultKind::StaleRead => &["Query"],
+            _ => &["TransactWriteItems", "Query", "GetItem"],
+        },
     }
 }
 
@@ -310,12 +396,14 @@ impl TemplateContext {
                 "services" => hosts.extend(self.services.iter().cloned()),
                 "customers" => hosts.extend(self.customers.iter().cloned()),
                 "aws" => hosts.extend(self.aws.iter().cloned()),
+                group if self.group(group).is_some() => hosts.extend(self.group(group).into_iter().flatten().cloned()),
                 host if self.all().any(|known| known == host) => hosts.push(host.to_owned()),
                 unknown => {
                     let known: Vec<&str> = self.all().collect();
                     let problem = format!(
-                        "no host or group is called `{unknown}`; hosts here: {}; groups: services, customers, aws",
-                        known.join(", ")
+                        "no host or group is called `{unknown}`; hosts here: {}; groups: {}",
+                        known.join(", "),
+                        self.group_names().join(", ")
                     );
                     return Err(UnusableTemplate { field, problem });
                 }
@@ -324,8 +412,19 @@ impl TemplateContext {
         Ok(hosts)
     }
 
+    /// The hosts of a group that has any.
+    fn group(&self, name: &str) -> Option<&Vec<String>> {
+        self.groups.iter().find(|(group, hosts)| *group == name && !hosts.is_empty()).map(|(_, hosts)| hosts)
+    }
+
+    fn group_names(&self) -> Vec<&str> {
+        let others = self.groups.iter().filter(|(_, hosts)| !hosts.is_empty()).map(|(name, _)| *name);
+        ["services", "customers", "aws"].into_iter().chain(others).collect()
+    }
+
     fn all(&self) -> impl Iterator<Item = &str> {
-        self.services.iter().chain(&self.customers).chain(&self.aws).map(String::as_str)
+        let others = self.groups.iter().flat_map(|(_, hosts)| hosts);
+        self.services.iter().chain(&self.customers).chain(&self.aws).chain(others).map(String::as_str)
     }
 }
 
@@ -342,6 +441,7 @@ mod tests {
             aws: vec!["dynamodb".into()],
             keys: vec!["nexus-idempotency/k1".into()],
             window_ms: (1_000, 5_000),
+            groups: vec![("routers", vec!["router-1".into()])],
         }
     }
 
@@ -351,13 +451,14 @@ mod tests {
             count: Whole::Between([2, 4]),
             hosts: vec![],
             peers: vec![],
-            service: Service::Dynamodb,
+            service: None,
             operations: vec![],
             keyed: false,
             nth: None,
             hits: None,
             duration_ms: None,
             strength: None,
+            event_types: vec![],
         }
     }
 

@@ -14,6 +14,7 @@ pub struct Scenario {
     pub name: String,
     pub description: String,
     pub topology: Topology,
+    pub bus: Bus,
     pub service: Service,
     pub network: Network,
     pub phases: Phases,
@@ -39,6 +40,94 @@ impl Default for Topology {
     fn default() -> Self {
         Self { command_services: 2, servers: 4, service_time_us: 300 }
     }
+}
+
+/// What stands behind the event table. All zero: nothing, and only the write side is on trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bus {
+    /// Hosts that route events from the table's stream: `router-1` …
+    pub routers: u32,
+    /// Hosts that project the core stream onto views: `projection-1` …
+    pub projections: u32,
+    /// Hosts that work off the notification queue: `notifier-1` …
+    pub notifiers: u32,
+    /// Hosts that work off dead letters and release parked aggregates: `dlq-processor-1` …
+    pub dlq_processors: u32,
+    /// The same code as long-running workers with leases, or as functions behind event source mappings.
+    pub hosting: Hosting,
+    /// Shards of the core stream at the start.
+    pub core_shards: u32,
+    /// The table's stream begins a new shard after this many records; 0: only as time makes it.
+    pub table_shard_records: u64,
+    /// Computing time of one record in a router or consumer, in microseconds.
+    pub service_time_us: u64,
+    /// How long a worker may be silent before others take its shards.
+    pub lease_duration_ms: u64,
+    /// How long the notification queue hides a message from others.
+    pub visibility_s: u32,
+    /// How long the dead-letter queue keeps a message, counted from when it was first sent.
+    pub dead_letter_retention_s: u32,
+    /// The processor leaves dead letters alone before this time: an operator who first looks, and then acts.
+    pub redrive_from_ms: u64,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self {
+            routers: 0,
+            projections: 0,
+            notifiers: 0,
+            dlq_processors: 0,
+            hosting: Hosting::Worker,
+            core_shards: 2,
+            table_shard_records: 0,
+            service_time_us: 100,
+            lease_duration_ms: 10_000,
+            visibility_s: 30,
+            dead_letter_retention_s: 1_209_600,
+            redrive_from_ms: 0,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hosting {
+    Worker,
+    Lambda,
+}
+
+impl Bus {
+    /// Whether anything stands behind the event table.
+    pub fn is_there(&self) -> bool {
+        self.routers > 0
+    }
+
+    pub fn router_hosts(&self) -> Vec<String> {
+        numbered("router", self.routers)
+    }
+
+    pub fn projection_hosts(&self) -> Vec<String> {
+        numbered("projection", self.projections)
+    }
+
+    pub fn notifier_hosts(&self) -> Vec<String> {
+        numbered("notifier", self.notifiers)
+    }
+
+    pub fn dlq_processor_hosts(&self) -> Vec<String> {
+        numbered("dlq-processor", self.dlq_processors)
+    }
+
+    /// All of them, in the order in which they start.
+    pub fn hosts(&self) -> Vec<String> {
+        [self.router_hosts(), self.projection_hosts(), self.notifier_hosts(), self.dlq_processor_hosts()].concat()
+    }
+}
+
+fn numbered(name: &str, count: u32) -> Vec<String> {
+    (1..=count).map(|number| format!("{name}-{number}")).collect()
 }
 
 /// Time-outs and bounds of the command service and its event store, and of the customers who call it.
@@ -142,6 +231,7 @@ pub struct ObjectiveTemplate {
 struct ScenarioFile {
     description: String,
     topology: Option<Spanned<Topology>>,
+    bus: Option<Spanned<Bus>>,
     service: Option<Spanned<Service>>,
     network: Option<Spanned<Network>>,
     phases: Option<Spanned<Phases>>,
@@ -205,6 +295,7 @@ fn read(name: &str, text: &str) -> Result<Scenario, Problem> {
         name: name.to_owned(),
         description: file.description,
         topology: value_or_default(file.topology),
+        bus: value_or_default(file.bus),
         service: value_or_default(file.service),
         network: value_or_default(file.network),
         phases: value_or_default(file.phases),
@@ -259,6 +350,32 @@ fn check_numbers(file: &ScenarioFile) -> Result<(), Problem> {
             span_of(&file.topology),
             "a topology needs 1 to 64 command services with at least one server each",
             "write command_services = 2, servers = 4",
+        );
+    }
+    let bus = given_or_default(&file.bus);
+    let consumers = [bus.projections, bus.notifiers, bus.dlq_processors];
+    if bus.routers == 0 && consumers.iter().any(|count| *count > 0) {
+        return at(
+            span_of(&file.bus),
+            "consumers without a router would never see an event",
+            "write routers = 2, or leave the whole table out",
+        );
+    }
+    if bus.routers > 0 && (consumers[..2].contains(&0) || bus.core_shards == 0) {
+        return at(
+            span_of(&file.bus),
+            "what is routed must go somewhere: a bus needs projections, notifiers and core shards",
+            "write routers = 2, projections = 1, notifiers = 1, dlq_processors = 1",
+        );
+    }
+    if bus.hosts().len() > 64 || bus.core_shards > 64 {
+        return at(span_of(&file.bus), "a bus has at most 64 hosts and 64 core shards", "write smaller numbers");
+    }
+    if bus.lease_duration_ms < 1_000 || bus.visibility_s == 0 || bus.dead_letter_retention_s < 60 {
+        return at(
+            span_of(&file.bus),
+            "leases last at least 1000 ms, visibility at least 1 s, retention at least 60 s",
+            "write lease_duration_ms = 10000, visibility_s = 30, dead_letter_retention_s = 1209600",
         );
     }
     let network = given_or_default(&file.network);
@@ -323,13 +440,28 @@ impl Scenario {
             aws: vec!["dynamodb".to_owned()],
             keys,
             window_ms: self.phases.chaos_window_ms(),
+            groups: vec![
+                ("routers", self.bus.router_hosts()),
+                ("projections", self.bus.projection_hosts()),
+                ("notifiers", self.bus.notifier_hosts()),
+                ("dlq-processors", self.bus.dlq_processor_hosts()),
+                ("bus", self.bus.hosts()),
+                ("streams", self.bus_endpoints(&["dynamodb-streams"])),
+                ("kinesis", self.bus_endpoints(&["kinesis"])),
+                ("queues", self.bus_endpoints(&["sns", "sqs"])),
+            ],
         }
+    }
+
+    /// The endpoints' hosts, where there is a bus that uses them.
+    fn bus_endpoints(&self, names: &[&str]) -> Vec<String> {
+        if self.bus.is_there() { names.iter().map(|name| name.to_string()).collect() } else { Vec::new() }
     }
 }
 
 /// Names of the hosts that run the command service.
 pub fn host_names(command_services: u32) -> Vec<String> {
-    (1..=command_services).map(|number| format!("orders-{number}")).collect()
+    numbered("orders", command_services)
 }
 
 #[cfg(test)]

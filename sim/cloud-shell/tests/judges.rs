@@ -134,6 +134,21 @@ fn boto3_sees_what_it_sees_of_moto_but_for_explained_differences() {
 }
 
 #[test]
+fn boto3_sees_the_same_queues_and_topics_but_for_explained_differences() {
+    let Some(programs) = programs_or_skip() else { return };
+    let (_ours, ours_url) = server();
+    let (_moto, moto_url) = moto(programs);
+    let output = Command::new(programs.join("python"))
+        .args(["-B", "messaging.py", &ours_url, &moto_url])
+        .current_dir(judges_folder())
+        .output()
+        .expect("python starts");
+    let report = assert_success(&output);
+    println!("{report}");
+    assert!(report.contains(" 0 wrong"), "{report}");
+}
+
+#[test]
 fn boto3_reads_streams_and_pages() {
     let Some(programs) = programs_or_skip() else { return };
     let (_ours, url) = server();
@@ -143,6 +158,21 @@ fn boto3_reads_streams_and_pages() {
         .output()
         .expect("python starts");
     assert!(assert_success(&output).contains("streams and pages as expected"));
+}
+
+#[test]
+fn boto3_sees_kinesis_as_it_sees_that_of_moto() {
+    let Some(programs) = programs_or_skip() else { return };
+    let (_ours, ours_url) = server();
+    let (_moto, moto_url) = moto(programs);
+    let output = Command::new(programs.join("python"))
+        .args(["-B", "kinesis.py", &ours_url, &moto_url])
+        .current_dir(judges_folder())
+        .output()
+        .expect("python starts");
+    let report = assert_success(&output);
+    println!("{report}");
+    assert!(report.contains(" 0 wrong") && report.contains("writers and readers of kinesis as expected"), "{report}");
 }
 
 #[test]

@@ -25,10 +25,13 @@ use crate::{
     },
     internal::{Outcome, Reply, Requester, WAITED_FOR_AN_ANSWER},
     journal::{Journal, RawEntry},
+    kinesis::KinesisConfig,
     lambda::LambdaConfig,
     latency::{Cost, LatencyModel},
     service::{Answer, CallShape, Errand, Execution, InternalAnswer, InternalRequest, ServiceError, SimulatedService},
     services,
+    sns::SnsConfig,
+    sqs::SqsConfig,
     streams::api::StreamsOperation,
     wire::{self, Rejection, ResponseHead, json::Json},
 };
@@ -45,6 +48,9 @@ pub struct CloudConfig {
     /// Requests without an Authorization header are refused; signatures are never verified.
     pub needs_authorization: bool,
     pub dynamodb: DynamoDbConfig,
+    pub kinesis: KinesisConfig,
+    pub sns: SnsConfig,
+    pub sqs: SqsConfig,
     pub lambda: LambdaConfig,
 }
 
@@ -59,6 +65,9 @@ impl Default for CloudConfig {
             keep_journal: true,
             needs_authorization: true,
             dynamodb: DynamoDbConfig::default(),
+            kinesis: KinesisConfig::default(),
+            sns: SnsConfig::default(),
+            sqs: SqsConfig::default(),
             lambda: LambdaConfig::default(),
         }
     }
@@ -429,6 +438,7 @@ impl Cloud {
             deferred: &mut self.deferred,
             staleness: plan.staleness,
             partial_batch: plan.refuse == Some(RefuseBefore::PartialBatch),
+            quirks: &plan.quirks,
         };
         let result = work(&mut self.dynamodb, &mut context);
         if !self.deferred.is_empty() {
@@ -685,8 +695,7 @@ impl Cloud {
         Ok(())
     }
 
-    /// Calls a service without a network, a fault or a delay: for set-up. DynamoDB's tables have
-    /// [`Cloud::create_table_now`].
+    /// Calls a service without a network, a fault or a delay: for set-up, and for what operators do.
     ///
     /// # Errors
     /// What the service would answer; a call that would have to wait is an error too.
@@ -697,6 +706,9 @@ impl Cloud {
         operation: &str,
         request: serde_json::Value,
     ) -> Result<serde_json::Value, ServiceError> {
+        if service == Service::Dynamodb {
+            return self.dynamodb_now(now, operation, &request);
+        }
         let execute = |simulated: &mut dyn SimulatedService, context: &mut crate::service::ServiceContext<'_>| {
             simulated.execute(context, operation, request)
         };
@@ -707,9 +719,37 @@ impl Cloud {
         }
     }
 
+    fn dynamodb_now(
+        &mut self,
+        now: UnixNanos,
+        operation: &str,
+        request: &serde_json::Value,
+    ) -> Result<serde_json::Value, ServiceError> {
+        let result = match self.decode_json(Service::Dynamodb, operation, request.to_string().as_bytes()) {
+            Work::Dynamodb(operation) => self
+                .with_context(now, 0, &CallPlan::default(), |dynamodb, context| dynamodb.execute(context, *operation)),
+            Work::Rejected(Rejection::Error(error)) => Err(error),
+            _ => Err(DynamodbError::InternalServerError),
+        };
+        match Outcome::Dynamodb(result).into_internal_answer() {
+            InternalAnswer::Success(body) => Ok(body),
+            InternalAnswer::Error { status, code, message } => {
+                Err(ServiceError::client(code, message).with_status(status))
+            }
+            InternalAnswer::NoAnswer => Err(ServiceError::client("InternalServerError", "no answer").with_status(500)),
+        }
+    }
+
     /// What a service holds, as plain JSON; null for DynamoDB, whose tables [`Cloud::scan_now`] shows.
     pub fn inspect(&self, service: Service) -> serde_json::Value {
         self.services.get(&service).map_or(serde_json::Value::Null, |service| service.inspect())
+    }
+
+    /// All records that a Kinesis stream still keeps, shard by shard and in order, readable yet or not: the shard, the
+    /// sequence number, the partition key and the data of each.
+    pub fn records_now(&self, stream: &str) -> Vec<(String, String, String, Vec<u8>)> {
+        let held = self.services.get(&Service::Kinesis).map(|kinesis| kinesis.contents(stream)).unwrap_or_default();
+        held.into_iter().map(|record| (record.place, record.message_id, record.key, record.body)).collect()
     }
 
     pub fn take_journal(&mut self) -> Vec<crate::JournalEntry> {

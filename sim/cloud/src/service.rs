@@ -44,6 +44,24 @@ pub trait SimulatedService: Send {
 
     /// Everything that it holds, for judging afterwards: plain JSON, ordered.
     fn inspect(&self) -> Value;
+
+    /// All messages or records that lie in one stream, topic or queue, in order, readable yet or not. Empty where the
+    /// service keeps none, or has no such place.
+    fn contents(&self, _place: &str) -> Vec<HeldMessage> {
+        Vec::new()
+    }
+}
+
+/// A message or record as it lies in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldMessage {
+    /// Where in the place it lies: the shard of a stream.
+    pub place: String,
+    /// Sequence number of a record; id of a message.
+    pub message_id: String,
+    /// Partition key or message group.
+    pub key: String,
+    pub body: Vec<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -37,6 +37,11 @@ pub fn endpoint_name(service: Service, region: &str) -> String {
     }
 }
 
+/// The DNS name under which the execution environments of a function reach the runtime API.
+pub fn runtime_api_name(function: &str, region: &str) -> String {
+    format!("{function}.runtime.{}", endpoint_name(Service::Lambda, region))
+}
+
 impl WorldBuilder {
     /// True time, the alarm that calls the director, and the hosts' slowness.
     pub fn handles(&self) -> &EngineHandles {
@@ -67,6 +72,13 @@ impl WorldBuilder {
                 Ok(())
             })
         })
+    }
+
+    /// Gives each function a name of its own for the runtime API: by that name Lambda tells whose environment asks.
+    pub fn function_aliases(&mut self, functions: &[&str], region: &str) {
+        for function in functions {
+            self.engine.add_alias(&runtime_api_name(function, region), endpoint_host(Service::Lambda));
+        }
     }
 
     /// Adds a host. Hosts start in the order in which they were added.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+pub mod bus;
 pub mod wiring;
 
-pub use builder::{AWS_PORT, World, WorldBuilder, endpoint_host, endpoint_name};
+pub use builder::{AWS_PORT, World, WorldBuilder, endpoint_host, endpoint_name, runtime_api_name};

@@ -30,8 +30,8 @@ pub struct CommandServiceSettings {
 
 /// Names of the system's tables.
 pub fn table_names() -> Vec<String> {
-    let tables = TableNames::default();
-    vec![tables.events, tables.idempotency]
+    let TableNames { events, idempotency, leases, views, outbox, parked, quarantine } = TableNames::default();
+    vec![events, idempotency, leases, views, outbox, parked, quarantine]
 }
 
 /// The system's tables as CreateTable requests.
@@ -88,13 +88,22 @@ pub fn default_aws_config() -> AwsConfig {
 }
 
 fn aws_config(settings: &CommandServiceSettings) -> AwsConfig {
+    aws_config_for(nexus_cloud::Service::Dynamodb, settings.connect_timeout, settings.attempt_timeout)
+}
+
+/// How a host reaches one endpoint of the simulated AWS.
+pub(crate) fn aws_config_for(
+    service: nexus_cloud::Service,
+    connect_timeout: Duration,
+    attempt_timeout: Duration,
+) -> AwsConfig {
     let credentials = nexus_aws::static_credentials("AKIDSIMULATED", "simulated-secret", None);
-    let endpoint = endpoint_name(nexus_cloud::Service::Dynamodb, REGION);
+    let endpoint = endpoint_name(service, REGION);
     let mut config = AwsConfig::new(REGION, credentials).with_endpoint_url(format!("http://{endpoint}"));
-    config.connect_timeout = settings.connect_timeout;
-    config.attempt_timeout = settings.attempt_timeout;
+    config.connect_timeout = connect_timeout;
+    config.attempt_timeout = attempt_timeout;
     // One attempt per SDK call: the operation's bound only has to be a little longer.
-    config.operation_timeout = settings.attempt_timeout + settings.attempt_timeout / 4;
+    config.operation_timeout = attempt_timeout + attempt_timeout / 4;
     config
 }
 

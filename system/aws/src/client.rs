@@ -1,9 +1,10 @@
 //! SDK clients with one owner of retries, bounded waits and no ambient inputs.
 
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::{
     Client,
     config::{
-        AppName, BehaviorVersion, Builder, Config, Region, StalledStreamProtectionConfig,
+        AppName, Region, StalledStreamProtectionConfig,
         retry::{RetryConfig, RetryPartition},
         timeout::TimeoutConfig,
     },
@@ -13,16 +14,59 @@ use nexus_ports::Platform;
 
 use crate::{AwsConfig, ConnectorLimits, PlatformHttpClient, PlatformInvocationIds, PlatformSleep, PlatformTime};
 
-/// A DynamoDB client on this platform.
-///
-/// Its retries are off: an attempt of the SDK's would be one that the event store cannot see, count or judge. Its
-/// retry partition is its own, since partitions by name are shared by a whole process, which in simulation is many
-/// hosts.
+/// A DynamoDB client on this platform, made of [`ClientParts`].
 pub fn dynamodb(platform: &Platform, config: &AwsConfig) -> Client {
-    Client::from_conf(dynamodb_config(platform, config))
+    Client::from_conf(crate::sdk_config!(aws_sdk_dynamodb, ClientParts::new(platform, config)))
 }
 
-fn connector_limits(config: &AwsConfig) -> ConnectorLimits {
+/// What every SDK client is made of, whichever service it speaks to; [`sdk_config!`](crate::sdk_config) puts it together.
+///
+/// Retries are off: an attempt of the SDK's would be one that its caller cannot see, count or judge. The retry
+/// partition is the host's own, since partitions by name are shared by a whole process, which in simulation is many
+/// hosts.
+#[derive(Clone, Debug)]
+pub struct ClientParts {
+    pub region: Region,
+    pub endpoint_url: Option<String>,
+    pub credentials: SharedCredentialsProvider,
+    pub http_client: SharedHttpClient,
+    pub sleep: PlatformSleep,
+    pub time_source: PlatformTime,
+    pub invocation_ids: PlatformInvocationIds,
+    pub retries: RetryConfig,
+    pub retry_partition: RetryPartition,
+    pub timeouts: TimeoutConfig,
+    /// Off: bodies are read whole under the attempt's own time-out.
+    pub stalled_stream_protection: StalledStreamProtectionConfig,
+    pub app_name: Option<AppName>,
+}
+
+impl ClientParts {
+    pub fn new(platform: &Platform, config: &AwsConfig) -> Self {
+        let own_connector = || SharedHttpClient::new(PlatformHttpClient::new(platform.clone(), limits(config)));
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(config.connect_timeout)
+            .operation_attempt_timeout(config.attempt_timeout)
+            .operation_timeout(config.operation_timeout)
+            .build();
+        Self {
+            region: Region::new(config.region.clone()),
+            endpoint_url: config.endpoint_url.clone(),
+            credentials: config.credentials.clone(),
+            http_client: config.http_client.clone().unwrap_or_else(own_connector),
+            sleep: PlatformSleep(platform.clone()),
+            time_source: PlatformTime(platform.clone()),
+            invocation_ids: PlatformInvocationIds(platform.clone()),
+            retries: RetryConfig::disabled(),
+            retry_partition: RetryPartition::custom(platform.host.to_string()).build(),
+            timeouts,
+            stalled_stream_protection: StalledStreamProtectionConfig::disabled(),
+            app_name: AppName::new("nexus").ok(),
+        }
+    }
+}
+
+pub(crate) fn limits(config: &AwsConfig) -> ConnectorLimits {
     ConnectorLimits {
         idle_timeout: config.pool_idle_timeout,
         idle_connections_max: config.pool_max_idle,
@@ -30,30 +74,26 @@ fn connector_limits(config: &AwsConfig) -> ConnectorLimits {
     }
 }
 
-fn dynamodb_config(platform: &Platform, config: &AwsConfig) -> Config {
-    let own_connector = || PlatformHttpClient::new(platform.clone(), connector_limits(config));
-    let http_client = config.http_client.clone().unwrap_or_else(|| SharedHttpClient::new(own_connector()));
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(config.connect_timeout)
-        .operation_attempt_timeout(config.attempt_timeout)
-        .operation_timeout(config.operation_timeout)
-        .build();
-    let mut builder: Builder = Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(config.region.clone()))
-        .credentials_provider(config.credentials.clone())
-        .http_client(http_client)
-        .sleep_impl(PlatformSleep(platform.clone()))
-        .time_source(PlatformTime(platform.clone()))
-        .invocation_id_generator(PlatformInvocationIds(platform.clone()))
-        .retry_config(RetryConfig::disabled())
-        .retry_partition(RetryPartition::custom(platform.host.to_string()).build())
-        .timeout_config(timeouts)
-        // Bodies are read whole under the attempt's own time-out.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    if let Ok(name) = AppName::new("nexus") {
-        builder = builder.app_name(name);
-    }
-    builder.set_endpoint_url(config.endpoint_url.clone());
-    builder.build()
+/// The `Config` of one service's SDK crate from [`ClientParts`](crate::ClientParts): `sdk_config!(aws_sdk_sqs, parts)`.
+/// Each SDK crate has a builder type of its own with the same methods, which no function can be generic over.
+#[macro_export]
+macro_rules! sdk_config {
+    ($sdk:ident, $parts:expr) => {{
+        let parts: $crate::ClientParts = $parts;
+        let mut builder = $sdk::config::Config::builder()
+            .behavior_version($sdk::config::BehaviorVersion::v2026_01_12())
+            .region(parts.region)
+            .credentials_provider(parts.credentials)
+            .http_client(parts.http_client)
+            .sleep_impl(parts.sleep)
+            .time_source(parts.time_source)
+            .invocation_id_generator(parts.invocation_ids)
+            .retry_config(parts.retries)
+            .retry_partition(parts.retry_partition)
+            .timeout_config(parts.timeouts)
+            .stalled_stream_protection(parts.stalled_stream_protection);
+        builder.set_app_name(parts.app_name);
+        builder.set_endpoint_url(parts.endpoint_url);
+        builder.build()
+    }};
 }

@@ -7,6 +7,9 @@ use aws_credential_types::{
     provider::{ProvideCredentials, SharedCredentialsProvider},
 };
 use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpClient};
+use nexus_ports::Platform;
+
+use crate::{PlatformHttpClient, client};
 
 /// Everything that the SDK clients of this crate are built from.
 ///
@@ -57,7 +60,14 @@ impl AwsConfig {
         self
     }
 
-    /// The same with another endpoint.
+    /// The same with one pool of connections for all clients that are built from it (and its clones).
+    pub fn with_shared_connections(self, platform: &Platform) -> Self {
+        let connector = PlatformHttpClient::new(platform.clone(), client::limits(&self));
+        self.with_http_client(connector)
+    }
+
+    /// The same with another endpoint. It replaces the endpoint of every service, so where services live apart, each
+    /// client is given a config with its own.
     pub fn with_endpoint_url(mut self, endpoint_url: impl Into<String>) -> Self {
         self.endpoint_url = Some(endpoint_url.into());
         self

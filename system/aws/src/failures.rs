@@ -9,18 +9,24 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use nexus_ports::{
-    AppendFailure, AppendRefused, AppendTransaction, Contended, NotSent, ReadFailure, RecordFailure, RecordRefused,
-    Rejected, Throttled, UnknownOutcome, WriteFailure,
+    AppendFailure, AppendRefused, AppendTransaction, CallFailure, Contended, EntryFailure, NotSent, ReadFailure,
+    RecordFailure, RecordRefused, Rejected, Throttled, UnknownOutcome, WriteFailure,
 };
 
 use crate::{ConnectionNeverMade, TableNames, items};
 
-/// Codes by which AWS says that it had no capacity and did nothing: the SDK's own list, and DynamoDB's reasons inside a
-/// cancelled transaction.
+/// Codes by which AWS says that it had no capacity and did nothing: the SDK's own list, DynamoDB's reasons inside a
+/// cancelled transaction, and what SQS (`OverLimit`, `KMS.ThrottlingException`), SNS (`Throttled`, `KMSThrottling`) and
+/// Kinesis (`KMSThrottlingException`) say in their own words.
 const THROTTLING_CODES: &[&str] = &[
     "BandwidthLimitExceeded",
     "EC2ThrottledException",
+    "KMS.ThrottlingException",
+    "KMSThrottling",
+    "KMSThrottlingException",
+    "KmsThrottled",
     "LimitExceededException",
+    "OverLimit",
     "PriorRequestNotComplete",
     "ProvisionedThroughputExceeded",
     "ProvisionedThroughputExceededException",
@@ -28,6 +34,7 @@ const THROTTLING_CODES: &[&str] = &[
     "RequestThrottled",
     "RequestThrottledException",
     "SlowDown",
+    "Throttled",
     "ThrottledException",
     "Throttling",
     "ThrottlingError",
@@ -41,7 +48,9 @@ const CONTENTION_CODES: &[&str] =
 /// Codes after which the request may have taken effect, or an earlier one under the same token may be taking it now.
 const UNKNOWN_CODES: &[&str] = &[
     "IdempotentParameterMismatchException",
+    "InternalError",
     "InternalFailure",
+    "InternalFailureException",
     "InternalServerError",
     "RequestTimeout",
     "RequestTimeoutException",
@@ -49,9 +58,18 @@ const UNKNOWN_CODES: &[&str] = &[
     "TransactionInProgressException",
 ];
 
-/// An SDK error without what is special to its operation.
+/// Codes of a failed entry that lie with the entry, whomever the service blames: a receipt handle that has expired or
+/// belongs to another receive, or a message that is not hidden any more.
+const ENTRY_REJECTION_CODES: &[&str] = &[
+    "AWS.SimpleQueueService.MessageNotInflight",
+    "InvalidParameterValue",
+    "MessageNotInflight",
+    "ReceiptHandleIsInvalid",
+];
+
+/// An SDK error without what is special to its operation. The kinds mean what the ports' types of the same names mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub enum Failure {
     Contended,
     Throttled { code: String },
     NotSent { reason: String },
@@ -59,7 +77,8 @@ pub(crate) enum Failure {
     Unknown { reason: String },
 }
 
-pub(crate) fn classify<E>(error: &SdkError<E, HttpResponse>) -> Failure
+/// Tells the kinds of failure apart by where the error arose, the status and the code, for any service's SDK.
+pub fn classify<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -95,6 +114,54 @@ fn by_status_and_code(status: u16, code: Option<&str>, message: Option<&str>) ->
         // Not from the service itself, since it always gives a code: what became of the request cannot be told.
         None => Failure::Unknown { reason: format!("HTTP {status} without an error code") },
     }
+}
+
+/// What became of an entry that a batch's answer lists as failed. Throttling counts first: SQS and SNS blame the sender
+/// for it. Where neither a code that is known nor the sender is to blame, the service failed, and nothing can be told.
+pub fn entry_failure(code: &str, is_sender_fault: bool, message: Option<&str>) -> EntryFailure {
+    let message = message.unwrap_or_default();
+    if THROTTLING_CODES.contains(&code) {
+        EntryFailure::Throttled(Throttled { code: code.to_owned() })
+    } else if !UNKNOWN_CODES.contains(&code) && (is_sender_fault || ENTRY_REJECTION_CODES.contains(&code)) {
+        EntryFailure::Rejected(Rejected { code: code.to_owned(), message: message.to_owned() })
+    } else {
+        EntryFailure::Unknown(UnknownOutcome { reason: format!("{code}: {message}") })
+    }
+}
+
+/// An error of a call to a stream, topic or queue.
+pub fn call_failure<E>(error: &SdkError<E, HttpResponse>) -> CallFailure
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match classify(error) {
+        // Nothing was written, and another attempt may pass: for who calls, no different from a lack of capacity.
+        Failure::Contended => CallFailure::Throttled(Throttled { code: Contended.to_string() }),
+        Failure::Throttled { code } => CallFailure::Throttled(Throttled { code }),
+        Failure::NotSent { reason } => CallFailure::NotSent(NotSent { reason }),
+        Failure::Rejected { code, message } => CallFailure::Rejected(Rejected { code, message }),
+        Failure::Unknown { reason } => CallFailure::Unknown(UnknownOutcome { reason }),
+    }
+}
+
+/// An error of a write of one item under a condition; `refused` is what a failed condition means.
+///
+/// The condition may have failed on what an earlier attempt of the same caller wrote: the caller settles that.
+pub(crate) fn conditional_failure<E, R>(
+    error: &SdkError<E, HttpResponse>,
+    refused: impl FnOnce() -> R,
+) -> WriteFailure<R>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+    R: Error,
+{
+    if is_failed_condition(error) { WriteFailure::Refused(refused()) } else { write_failure(classify(error)) }
+}
+
+/// Whether the service itself says that the condition did not hold. A 5xx says nothing, whatever code it carries.
+pub(crate) fn is_failed_condition<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+    code == Some("ConditionalCheckFailedException") && !is_server_error(error)
 }
 
 impl<R: Error> From<Failure> for WriteFailureOf<R> {

@@ -54,10 +54,32 @@ pub(crate) fn idempotency_item(record: &IdempotencyRecord) -> Attributes {
     item
 }
 
-/// Reads an event's item. `get` finds an attribute by name; `table` is for the error.
-pub(crate) fn event_record<'a>(
+/// An attribute's value as whoever reads items sees it: each SDK crate that returns items has a type of its own.
+pub trait StoredAttribute {
+    fn text(&self) -> Option<&str>;
+    /// The digits of a number.
+    fn number(&self) -> Option<&str>;
+}
+
+impl StoredAttribute for &AttributeValue {
+    fn text(&self) -> Option<&str> {
+        self.as_s().ok().map(String::as_str)
+    }
+
+    fn number(&self) -> Option<&str> {
+        self.as_n().ok().map(String::as_str)
+    }
+}
+
+/// Reads an event's item, from the table or from an image in its change stream.
+///
+/// `get` finds an attribute by name; `table` is for the error.
+///
+/// # Errors
+/// [`UnreadableRecord`] where an attribute is missing or of another type.
+pub fn event_record<V: StoredAttribute>(
     table: &str,
-    get: impl Fn(&str) -> Option<&'a AttributeValue>,
+    get: impl Fn(&str) -> Option<V>,
 ) -> Result<EventRecord, UnreadableRecord> {
     let item = Item { table, get };
     Ok(EventRecord {
@@ -105,36 +127,29 @@ pub(crate) fn idempotency_record<'a>(
     })
 }
 
-struct Item<'t, Get> {
-    table: &'t str,
-    get: Get,
+/// One item under a reader's eyes. Its errors name `table` and, as far as they are there, `pk` and `sk`.
+pub(crate) struct Item<'t, Get> {
+    pub(crate) table: &'t str,
+    pub(crate) get: Get,
 }
 
-impl<'a, Get: Fn(&str) -> Option<&'a AttributeValue>> Item<'_, Get> {
-    fn text(&self, name: &str) -> Result<String, UnreadableRecord> {
-        match (self.get)(name) {
-            Some(AttributeValue::S(value)) => Ok(value.clone()),
-            _ => Err(self.unreadable(name)),
-        }
+impl<V: StoredAttribute, Get: Fn(&str) -> Option<V>> Item<'_, Get> {
+    pub(crate) fn text(&self, name: &str) -> Result<String, UnreadableRecord> {
+        let value = (self.get)(name);
+        value.as_ref().and_then(V::text).map(str::to_owned).ok_or_else(|| self.unreadable(name))
     }
 
-    fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<T, UnreadableRecord> {
+    pub(crate) fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<T, UnreadableRecord> {
         self.text(name)?.parse().map_err(|_| self.unreadable(name))
     }
 
-    fn number<T: std::str::FromStr>(&self, name: &str) -> Result<T, UnreadableRecord> {
-        match (self.get)(name) {
-            Some(AttributeValue::N(digits)) => digits.parse().map_err(|_| self.unreadable(name)),
-            _ => Err(self.unreadable(name)),
-        }
+    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<T, UnreadableRecord> {
+        let value = (self.get)(name);
+        let digits = value.as_ref().and_then(V::number);
+        digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| self.unreadable(name))
     }
 
-    fn texts(&self, name: &str) -> Result<Vec<String>, UnreadableRecord> {
-        let Some(AttributeValue::L(values)) = (self.get)(name) else { return Err(self.unreadable(name)) };
-        values.iter().map(|value| value.as_s().cloned().map_err(|_| self.unreadable(name))).collect()
-    }
-
-    fn optional<T>(
+    pub(crate) fn optional<T>(
         &self,
         name: &str,
         read: impl FnOnce(&Self) -> Result<T, UnreadableRecord>,
@@ -142,11 +157,19 @@ impl<'a, Get: Fn(&str) -> Option<&'a AttributeValue>> Item<'_, Get> {
         (self.get)(name).map(|_| read(self)).transpose()
     }
 
-    fn unreadable(&self, attribute: &str) -> UnreadableRecord {
+    pub(crate) fn unreadable(&self, attribute: &str) -> UnreadableRecord {
         let key = |name| match (self.get)(name) {
-            Some(AttributeValue::S(value) | AttributeValue::N(value)) => format!("/{value}"),
-            _ => String::new(),
+            Some(value) => value.text().or(value.number()).map(|key| format!("/{key}")).unwrap_or_default(),
+            None => String::new(),
         };
         UnreadableRecord { item: format!("{}{}{}", self.table, key("pk"), key("sk")), attribute: attribute.to_owned() }
+    }
+}
+
+impl<'a, Get: Fn(&str) -> Option<&'a AttributeValue>> Item<'_, Get> {
+    /// A list of texts.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, UnreadableRecord> {
+        let Some(AttributeValue::L(values)) = (self.get)(name) else { return Err(self.unreadable(name)) };
+        values.iter().map(|value| value.as_s().cloned().map_err(|_| self.unreadable(name))).collect()
     }
 }

@@ -1,17 +1,35 @@
-//! The tables of the write side, as data.
+//! The tables of the system, as data.
 
 use serde_json::{Value, json};
 
-/// Names of the two tables.
+/// Names of the tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableNames {
     pub events: String,
     pub idempotency: String,
+    /// Who reads which shard, and how far.
+    pub leases: String,
+    /// The read model.
+    pub views: String,
+    /// Notifications, each once.
+    pub outbox: String,
+    /// Aggregates that wait because one of their events could not be worked on.
+    pub parked: String,
+    /// Dead letters that no redrive can help.
+    pub quarantine: String,
 }
 
 impl Default for TableNames {
     fn default() -> Self {
-        Self { events: "nexus-events".to_owned(), idempotency: "nexus-idempotency".to_owned() }
+        Self {
+            events: "nexus-events".to_owned(),
+            idempotency: "nexus-idempotency".to_owned(),
+            leases: "nexus-leases".to_owned(),
+            views: "nexus-views".to_owned(),
+            outbox: "nexus-outbox".to_owned(),
+            parked: "nexus-parked".to_owned(),
+            quarantine: "nexus-quarantine".to_owned(),
+        }
     }
 }
 
@@ -25,16 +43,27 @@ pub(crate) struct Table {
     pub(crate) has_stream: bool,
 }
 
-/// Events never expire and are never overwritten; records never expire, or a very late retry would run again.
-pub(crate) fn tables(names: &TableNames) -> [Table; 2] {
+const TEXT_KEY: &[(&str, &str, &str)] = &[("pk", "S", "HASH")];
+const TWO_TEXT_KEYS: &[(&str, &str, &str)] = &[("pk", "S", "HASH"), ("sk", "S", "RANGE")];
+
+/// Events never expire and are never overwritten; records never expire, or a very late retry would run again. The same
+/// holds for the outbox: a message redriven late must find that it was notified.
+pub(crate) fn tables(names: &TableNames) -> [Table; 7] {
+    let table = |name: &str, keys| Table { name: name.to_owned(), keys, has_stream: false };
     [
         Table { name: names.events.clone(), keys: &[("pk", "S", "HASH"), ("sk", "N", "RANGE")], has_stream: true },
-        Table { name: names.idempotency.clone(), keys: &[("pk", "S", "HASH")], has_stream: false },
+        table(&names.idempotency, TEXT_KEY),
+        table(&names.leases, TWO_TEXT_KEYS),
+        table(&names.views, TEXT_KEY),
+        table(&names.outbox, TEXT_KEY),
+        table(&names.parked, TWO_TEXT_KEYS),
+        table(&names.quarantine, TEXT_KEY),
     ]
 }
 
-/// Bodies of the `CreateTable` calls that make the tables: events by (`pk` = stream, `sk` = version) with a change
-/// stream of new images, and idempotency records by `pk` = key. Both are billed by request.
+/// Bodies of the `CreateTable` calls that make the tables, all billed by request: events by (`pk` = stream, `sk` =
+/// version) with a change stream of new images; idempotency records by key; leases by (group, shard); views by stream;
+/// the outbox by event; parked aggregates by (consumer, key); quarantined letters by letter.
 pub fn table_definitions(names: &TableNames) -> Vec<Value> {
     tables(names).iter().map(definition).collect()
 }
@@ -60,29 +89,41 @@ mod tests {
 
     #[test]
     fn definitions_are_create_table_bodies() {
-        let names = TableNames { events: "e".to_owned(), idempotency: "i".to_owned() };
+        let text_key = |name: &str| {
+            json!({
+                "TableName": name,
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            })
+        };
+        let two_keys = |name: &str, sort_type: &str| {
+            json!({
+                "TableName": name,
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [
+                    {"AttributeName": "pk", "AttributeType": "S"},
+                    {"AttributeName": "sk", "AttributeType": sort_type},
+                ],
+                "KeySchema": [
+                    {"AttributeName": "pk", "KeyType": "HASH"},
+                    {"AttributeName": "sk", "KeyType": "RANGE"},
+                ],
+            })
+        };
+        let mut events = two_keys("e", "N");
+        events["StreamSpecification"] = json!({"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"});
+        let names = TableNames { events: "e".to_owned(), idempotency: "i".to_owned(), ..TableNames::default() };
         assert_eq!(
             table_definitions(&names),
             [
-                json!({
-                    "TableName": "e",
-                    "BillingMode": "PAY_PER_REQUEST",
-                    "AttributeDefinitions": [
-                        {"AttributeName": "pk", "AttributeType": "S"},
-                        {"AttributeName": "sk", "AttributeType": "N"},
-                    ],
-                    "KeySchema": [
-                        {"AttributeName": "pk", "KeyType": "HASH"},
-                        {"AttributeName": "sk", "KeyType": "RANGE"},
-                    ],
-                    "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"},
-                }),
-                json!({
-                    "TableName": "i",
-                    "BillingMode": "PAY_PER_REQUEST",
-                    "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-                    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-                }),
+                events,
+                text_key("i"),
+                two_keys("nexus-leases", "S"),
+                text_key("nexus-views"),
+                text_key("nexus-outbox"),
+                two_keys("nexus-parked", "S"),
+                text_key("nexus-quarantine"),
             ]
         );
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use support::{Reply, config, serve};
 
 fn names() -> TableNames {
-    TableNames { events: "e".to_owned(), idempotency: "i".to_owned() }
+    TableNames { events: "e".to_owned(), idempotency: "i".to_owned(), ..TableNames::default() }
 }
 
 /// `DescribeTable`'s answer for a table as it was asked to be.
@@ -40,15 +40,18 @@ async fn provision(replies: Vec<Reply>) -> Provisioning {
     Provisioning { outcome, bodies, took: test.platform.monotonic().0 }
 }
 
-fn table(name: &str, created: bool) -> ProvisionedTable {
-    ProvisionedTable { name: name.to_owned(), created }
+fn every_table(created: bool) -> Vec<ProvisionedTable> {
+    let names = names();
+    let names =
+        [names.events, names.idempotency, names.leases, names.views, names.outbox, names.parked, names.quarantine];
+    names.into_iter().map(|name| ProvisionedTable { name, created }).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn tables_are_made_as_defined_and_waited_for() {
     let definitions = table_definitions(&names());
     let (events, records) = (&definitions[0], &definitions[1]);
-    let provisioning = provision(vec![
+    let mut replies = vec![
         Reply::ok("{}"),
         error(400, "ResourceNotFoundException"),
         described(events, "CREATING"),
@@ -56,9 +59,10 @@ async fn tables_are_made_as_defined_and_waited_for() {
         described(events, "ACTIVE"),
         error(500, "InternalServerError"),
         described(records, "ACTIVE"),
-    ])
-    .await;
-    assert_eq!(provisioning.outcome, Ok(vec![table("e", true), table("i", true)]));
+    ];
+    replies.extend(definitions[2..].iter().flat_map(|table| [Reply::ok("{}"), described(table, "ACTIVE")]));
+    let provisioning = provision(replies).await;
+    assert_eq!(provisioning.outcome, Ok(every_table(true)));
     assert_eq!(provisioning.bodies[0], *events, "what is sent is what is published");
     assert_eq!(provisioning.bodies[5], *records);
     assert!(provisioning.took >= Duration::from_millis(1_500), "{:?}", provisioning.took);
@@ -67,15 +71,11 @@ async fn tables_are_made_as_defined_and_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn tables_that_are_there_are_left_as_they_are() {
     let definitions = table_definitions(&names());
-    let provisioning = provision(vec![
-        error(400, "ResourceInUseException"),
-        described(&definitions[0], "ACTIVE"),
-        error(400, "ResourceInUseException"),
-        described(&definitions[1], "ACTIVE"),
-    ])
-    .await;
-    assert_eq!(provisioning.outcome, Ok(vec![table("e", false), table("i", false)]));
-    assert_eq!(provisioning.bodies.len(), 4);
+    let replies =
+        definitions.iter().flat_map(|table| [error(400, "ResourceInUseException"), described(table, "ACTIVE")]);
+    let provisioning = provision(replies.collect()).await;
+    assert_eq!(provisioning.outcome, Ok(every_table(false)));
+    assert_eq!(provisioning.bodies.len(), 14);
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,7 +58,11 @@ pub(crate) struct AwsArguments {
 
 impl AwsArguments {
     pub(crate) fn table_names(&self) -> TableNames {
-        TableNames { events: self.events_table.clone(), idempotency: self.idempotency_table.clone() }
+        TableNames {
+            events: self.events_table.clone(),
+            idempotency: self.idempotency_table.clone(),
+            ..TableNames::default()
+        }
     }
 }
 

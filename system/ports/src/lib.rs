@@ -16,7 +16,9 @@ mod lease;
 mod metrics;
 mod outcome;
 mod platform;
+mod queue_handler;
 mod read_model;
+mod stream_catalogue;
 
 pub use bus::*;
 pub use canonical_json::canonical_json;
@@ -28,4 +30,6 @@ pub use lease::*;
 pub use metrics::*;
 pub use outcome::*;
 pub use platform::*;
+pub use queue_handler::*;
 pub use read_model::*;
+pub use stream_catalogue::*;

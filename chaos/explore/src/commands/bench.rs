@@ -35,7 +35,6 @@ struct PlantedBug {
     #[serde(skip)]
     name: String,
     /// What is wrong, in one sentence.
-    #[allow(dead_code)] // For readers of the file; required, so that no bug goes unexplained.
     description: String,
     /// The checks of which at least one must break.
     checkers: Vec<String>,
@@ -47,6 +46,7 @@ struct PlantedBug {
 #[derive(Clone, Debug, Serialize)]
 struct BugResult {
     name: String,
+    description: String,
     caught: bool,
     /// The check that caught it.
     checker: Option<String>,
@@ -108,6 +108,7 @@ fn hunt(bug: &PlantedBug, options: &BenchOptions, context: &Context, out: &Path)
     let chunk = (jobs * 4) as u64;
     let mut result = BugResult {
         name: bug.name.clone(),
+        description: bug.description.clone(),
         caught: false,
         checker: None,
         seeds_to_detect: 0,
@@ -202,6 +203,9 @@ fn print(results: &[BugResult], json: bool) -> Result<(), Report> {
             result.checker.as_deref().unwrap_or("-"),
             result.report.as_deref().unwrap_or("-"),
         );
+        if !result.caught {
+            println!("{:width$}  {}", "", result.description);
+        }
     }
     let caught = results.iter().filter(|result| result.caught).count();
     println!("{caught} of {} planted bugs caught", results.len());

@@ -11,7 +11,7 @@ use clap::{Parser, ValueEnum};
 use nexus_cloud::{Cloud, CloudConfig, LatencyModel, NoFaults, UnixNanos};
 use nexus_cloud_shell::{EndpointShell, SharedCloud};
 
-/// Serves the simulated AWS (DynamoDB and DynamoDB Streams) over plain HTTP, in memory.
+/// Serves the simulated AWS (DynamoDB, DynamoDB Streams, Kinesis) over plain HTTP, in memory.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -30,7 +30,7 @@ struct Arguments {
     /// Seed of everything drawn at random.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Throttle as the service does (per table and per partition key).
+    /// Throttle as the services do (per table, per partition key, per shard).
     #[arg(long)]
     capacity: bool,
 }
@@ -48,8 +48,10 @@ impl Arguments {
         if self.latency == Latency::Off {
             config.latency = LatencyModel::fixed(0);
             config.assumptions = nexus_cloud::Assumptions::immediate();
+            (config.kinesis.creation_ms, config.kinesis.update_ms, config.kinesis.deletion_ms) = (0, 0, 0);
         }
         config.dynamodb.capacity.enforce = self.capacity;
+        config.kinesis.enforce_limits = self.capacity;
         Cloud::new(config, Box::new(NoFaults))
     }
 }
@@ -96,7 +98,7 @@ fn announce(arguments: &Arguments, port: u16) {
     let region = &arguments.region;
     let usage = format!(
         "listening on {url}\n\
-         services: dynamodb, dynamodbstreams; everything is kept in memory\n\
+         services: dynamodb, dynamodbstreams, kinesis; everything is kept in memory\n\
          AWS CLI: AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws --region {region} --endpoint-url {url} dynamodb list-tables\n\
          boto3:   boto3.client(\"dynamodb\", endpoint_url=\"{url}\", region_name=\"{region}\", aws_access_key_id=\"any\", aws_secret_access_key=\"any\")\n"
     );

@@ -6,7 +6,7 @@ use super::key::ItemKey;
 use crate::{
     assumptions::Assumptions,
     entropy::{Entropy, open_fraction},
-    interface::UnixNanos,
+    interface::{Quirk, UnixNanos},
     journal::{Journal, RawEntry},
     latency::{lognormal_of_two_ms, nanoseconds},
 };
@@ -34,6 +34,8 @@ pub struct Context<'a> {
     pub staleness: Option<Duration>,
     /// A fault lets a batch do its first entry only.
     pub partial_batch: bool,
+    /// What else a fault does to this call; only reads of streams know any.
+    pub quirks: &'a [Quirk],
 }
 
 impl Context<'_> {
@@ -70,7 +72,7 @@ impl Context<'_> {
     /// How late a write to `logical_key` shows in the stream.
     pub fn stream_lag(&mut self, logical_key: &str) -> Duration {
         let (p50, p99) = (self.assumptions.stream_lag_p50_ms, self.assumptions.stream_lag_p99_ms);
-        self.lag("stream-lag", logical_key, p50, p99)
+        self.lag("stream-lag", logical_key, p50, p99).min(nanoseconds(self.assumptions.stream_lag_max_ms))
     }
 
     fn lag(&mut self, purpose: &str, logical_key: &str, p50_ms: f64, p99_ms: f64) -> Duration {

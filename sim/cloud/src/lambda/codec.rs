@@ -120,9 +120,15 @@ fn split_runtime(path: &str) -> Option<(Option<String>, &str)> {
     Some((Some(percent_decoded(name)), rest.strip_prefix(RUNTIME)?.trim_start_matches('/')))
 }
 
+/// The function's name, if the request went to a host that is its own: `NAME.runtime.lambda.REGION…`.
+fn host_of_function(wire: &WireRequest) -> Option<String> {
+    let (name, rest) = wire::header(&wire.headers, "host")?.split_once(".runtime.")?;
+    rest.starts_with("lambda.").then(|| name.to_owned())
+}
+
 fn decode_runtime(wire: &WireRequest, owner: Option<String>, rest: &str) -> Result<Decoded, ServiceError> {
     let header = |name: &str| wire::header(&wire.headers, name).map(str::to_owned);
-    let function = owner.or_else(|| header(FUNCTION_HEADER)).ok_or_else(|| {
+    let function = owner.or_else(|| header(FUNCTION_HEADER)).or_else(|| host_of_function(wire)).ok_or_else(|| {
         invalid_parameter(format!(
             "the runtime API needs to know its function: call /functions/NAME/{RUNTIME}/… or send the header {FUNCTION_HEADER}"
         ))
@@ -270,6 +276,9 @@ mod tests {
         let header = [(FUNCTION_HEADER, "f"), (ENVIRONMENT_HEADER, "e")];
         let next = decode(&request("GET", "/2018-06-01/runtime/invocation/next", &header, "")).unwrap();
         assert_eq!(next.request, json!({"FunctionName": "f", "Environment": "e"}));
+        let host = [("host", "g.runtime.lambda.us-east-1.amazonaws.com:80")];
+        let next = decode(&request("GET", "/2018-06-01/runtime/invocation/next", &host, "")).unwrap();
+        assert_eq!(next.request, json!({"FunctionName": "g"}));
     }
 
     #[test]

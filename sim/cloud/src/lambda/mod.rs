@@ -2,7 +2,7 @@
 //!
 //! **Execution environments** are whoever calls the runtime API. A real environment's address decides whose it is; here
 //! the path says so, `/functions/NAME/2018-06-01/runtime/…`, so that `AWS_LAMBDA_RUNTIME_API=host/functions/NAME` points an
-//! unchanged runtime client at it; the header `x-nexus-function` does the same. See the module `functions`.
+//! unchanged runtime client at it; the header `x-nexus-function` and a host named `NAME.runtime.lambda.…` do the same. See the module `functions`.
 //!
 //! **Mappings** poll their source and invoke their function by calls of the cloud like every other: their caller is
 //! `lambda`, faults find invocations under the key `function/source` (the name of the table, stream or queue), and the

@@ -15,7 +15,8 @@ use crate::{
         schema::{ViewType, not_in_enum, required},
         value::write_item,
     },
-    interface::UnixNanos,
+    interface::{MessageStep, MessageStepKind, Quirk, Service, UnixNanos},
+    journal::RawEntry,
     wire::json::{Json, write_string},
 };
 
@@ -161,7 +162,7 @@ fn not_found(arn: &str) -> DynamodbError {
 pub fn execute(
     operation: &StreamsOperation,
     streams: Vec<&mut Stream>,
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     caller: &str,
 ) -> Outcome<Vec<u8>> {
     // What a stream without a table or switched off still held is gone after a day.
@@ -290,19 +291,23 @@ fn records(
     stream: &mut Stream,
     iterator: &ShardIterator,
     limit: usize,
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     caller: &str,
 ) -> Outcome<Vec<u8>> {
     let now = context.now;
-    if now.since(iterator.issued_at) > LIFETIME {
+    if context.quirks.contains(&Quirk::ExpireIterator) || now.since(iterator.issued_at) > LIFETIME {
         return Err(DynamodbError::ExpiredIterator {
             created: crate::wire::iso_8601_ms(iterator.issued_at),
             now: crate::wire::iso_8601_ms(now),
         });
     }
     let view = stream.view;
+    let table = stream.table.clone();
     let shard =
         stream.shards.iter_mut().find(|shard| shard.id == iterator.shard).ok_or(DynamodbError::TrimmedDataAccess)?;
+    if context.quirks.contains(&Quirk::Trim) {
+        trim_to_newest(shard, &table, context);
+    }
     if iterator.position < shard.trimmed_before {
         return Err(DynamodbError::TrimmedDataAccess);
     }
@@ -311,6 +316,7 @@ fn records(
     let mut next = iterator.position;
     let mut bytes = 0;
     let first = shard.records.partition_point(|record| record.sequence < iterator.position);
+    let limit = if context.quirks.contains(&Quirk::EmptyPage) { 0 } else { limit };
     for (index, record) in shard.records.range(first..).take(limit).enumerate() {
         if record.visible_at > now || (index > 0 && bytes + record.size_bytes > MAX_BYTES) {
             break;
@@ -331,6 +337,26 @@ fn records(
     }
     out.push(b'}');
     Ok(out)
+}
+
+/// Drops all records that are older than the newest visible one, as if their retention had ended.
+fn trim_to_newest(shard: &mut Shard, table: &str, context: &mut Context<'_>) {
+    let visible = shard.records.partition_point(|record| record.visible_at <= context.now);
+    for record in shard.records.drain(..visible.saturating_sub(1)) {
+        shard.trimmed_before = record.sequence + 1;
+        context.journal.push(RawEntry::Message(Box::new(MessageStep {
+            at: context.now,
+            call_sequence: context.call_sequence,
+            service: Service::DynamodbStreams,
+            place: format!("{table}/{}", shard.id),
+            step: MessageStepKind::Trimmed,
+            message_id: sequence_text(record.sequence),
+            key: String::new(),
+            body: String::new(),
+            receive_count: 0,
+            note: "by a fault".to_owned(),
+        })));
+    }
 }
 
 fn admit_reader(shard: &mut Shard, caller: &str, now: UnixNanos, limited: bool) -> Outcome<()> {

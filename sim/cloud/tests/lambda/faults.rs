@@ -94,7 +94,7 @@ fn duplicates_are_whole_invocations_of_their_own() {
         world.assert_journal_is_whole();
     }
     let mut world = World::with_function(quick(), 0);
-    world.plan(Service::Lambda, "NextInvocation", 0, quirk(Quirk::Duplicate));
+    world.plan(Service::Lambda, "NextInvocation", 1, quirk(Quirk::Duplicate));
     world.host("f");
     world.host("f");
     let call = world.send("POST", INVOKE, &[], &json!({}));

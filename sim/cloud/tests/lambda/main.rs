@@ -9,4 +9,5 @@ mod property;
 mod queues;
 mod runtime;
 mod streams;
+mod together;
 mod world;

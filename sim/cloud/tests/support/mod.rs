@@ -1,6 +1,8 @@
 //! A caller without a network: requests in JSON, answers in JSON, time by hand.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod kinesis;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},

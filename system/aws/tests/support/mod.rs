@@ -5,11 +5,12 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use nexus_aws::{AwsConfig, DynamoEventStorage, TableNames, static_credentials};
 use nexus_ports::{
-    AppendTransaction, EventEnvelope, EventRecord, IdempotencyRecord, RecordedOutcome, Version, VersionRange,
+    AppendTransaction, EventEnvelope, EventRecord, IdempotencyRecord, Platform, RecordedOutcome, Version, VersionRange,
 };
 use nexus_ports_testing::TestPlatform;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -21,6 +22,10 @@ pub const PORT: u16 = 4566;
 pub enum Reply {
     /// A whole JSON answer; the connection stays open.
     Answer { status: u16, body: String },
+    /// The same with one more header line.
+    AnswerWithHeader { status: u16, header: String, body: String },
+    /// The same after a while.
+    AnswerAfter { wait: Duration, body: String },
     /// A whole answer, then the connection is closed.
     AnswerThenClose { status: u16, body: String },
     /// These bytes, then the connection is closed.
@@ -93,7 +98,8 @@ pub fn serve(test: &TestPlatform, replies: VecDeque<Reply>) -> Arc<Mutex<Vec<See
     test.spawn_beside(async move {
         let mut connection = 0;
         while let Some(stream) = connections.recv().await {
-            beside.spawn_beside(serve_connection(stream, connection, replies.clone(), answered.clone()));
+            let platform = beside.platform.clone();
+            beside.spawn_beside(serve_connection(platform, stream, connection, replies.clone(), answered.clone()));
             connection += 1;
         }
     });
@@ -101,6 +107,7 @@ pub fn serve(test: &TestPlatform, replies: VecDeque<Reply>) -> Arc<Mutex<Vec<See
 }
 
 async fn serve_connection(
+    platform: Platform,
     mut stream: DuplexStream,
     connection: usize,
     replies: Arc<Mutex<VecDeque<Reply>>>,
@@ -111,6 +118,14 @@ async fn serve_connection(
         let reply = replies.lock().unwrap().pop_front();
         match reply.unwrap_or(Reply::BytesThenSilence(String::new())) {
             Reply::Answer { status, body } => send(&mut stream, &whole(status, &body)).await,
+            Reply::AnswerWithHeader { status, header, body } => {
+                let answer = whole(status, &body).replacen("\r\n", &format!("\r\n{header}\r\n"), 1);
+                send(&mut stream, &answer).await;
+            }
+            Reply::AnswerAfter { wait, body } => {
+                platform.sleep(wait).await;
+                send(&mut stream, &whole(200, &body)).await;
+            }
             Reply::AnswerThenClose { status, body } => return send(&mut stream, &whole(status, &body)).await,
             Reply::BytesThenClose(bytes) => return send(&mut stream, &bytes).await,
             Reply::BytesThenSilence(bytes) => {

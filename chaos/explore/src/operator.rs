@@ -1,0 +1,141 @@
+//! What operators and other producers do to the bus, behind the system's back.
+
+use nexus_cloud::{Cloud, Service, UnixNanos, service::ServiceError};
+use nexus_faults::OperatorAct;
+use nexus_world::bus;
+use serde_json::{Value, json};
+
+use crate::backlog::ROGUE_PREFIX;
+
+/// Acts. `Ok(false)`: there was nothing to act on (yet), like a redrive without dead letters.
+///
+/// # Errors
+/// What the simulated AWS refuses.
+pub fn operate(cloud: &mut Cloud, now: UnixNanos, act: &OperatorAct) -> Result<bool, ServiceError> {
+    match act {
+        OperatorAct::PoisonEvent { number } => poison_events(cloud, now, *number),
+        OperatorAct::PoisonRecord { number } => {
+            let request = json!({
+                "StreamName": bus::CORE_STREAM,
+                "PartitionKey": format!("{ROGUE_PREFIX}{number}"),
+                // "this is no event"
+                "Data": "dGhpcyBpcyBubyBldmVudA==",
+            });
+            cloud.call_now(now, Service::Kinesis, "PutRecord", request).map(|_| true)
+        }
+        OperatorAct::PoisonMessage { number } => {
+            let request = json!({
+                "QueueUrl": bus::queue_url(bus::NOTIFICATION_QUEUE),
+                "MessageBody": format!("this is no event ({ROGUE_PREFIX}{number})"),
+            });
+            cloud.call_now(now, Service::Sqs, "SendMessage", request).map(|_| true)
+        }
+        OperatorAct::SplitShard => split(cloud, now),
+        OperatorAct::MergeShards => merge(cloud, now),
+        OperatorAct::Redrive { .. } => redrive(cloud, now),
+    }
+}
+
+/// Two events of an aggregate of their own, written past every check: one of a type that nobody registered, and one that
+/// must wait behind it.
+fn poison_events(cloud: &mut Cloud, now: UnixNanos, number: u32) -> Result<bool, ServiceError> {
+    for version in 1..=2 {
+        let text = |value: String| json!({"S": value});
+        let number_of = |value: u64| json!({"N": value.to_string()});
+        let item = json!({
+            "pk": text(format!("{ROGUE_PREFIX}{number}")),
+            "sk": number_of(version),
+            "event_id": text(format!("{ROGUE_PREFIX}{number}-{version}")),
+            "event_type": text("OrderTeleported".to_owned()),
+            "schema_version": number_of(1),
+            "payload": text("{\"to\":\"nowhere\"}".to_owned()),
+            "recorded_at_ms": number_of(now.as_millis()),
+            "command_id": text("rogue".to_owned()),
+            "causation_id": text("rogue".to_owned()),
+            "correlation_id": text("rogue".to_owned()),
+            "previous_hash": text("0".repeat(64)),
+            "hash": text("0".repeat(64)),
+        });
+        cloud.call_now(now, Service::Dynamodb, "PutItem", json!({"TableName": "nexus-events", "Item": item}))?;
+    }
+    Ok(true)
+}
+
+/// An open shard of the core stream with its range of hash keys.
+struct OpenShard {
+    id: String,
+    from: u128,
+    until: u128,
+}
+
+fn open_shards(cloud: &mut Cloud, now: UnixNanos) -> Result<Vec<OpenShard>, ServiceError> {
+    let answer = cloud.call_now(now, Service::Kinesis, "ListShards", json!({"StreamName": bus::CORE_STREAM}))?;
+    let shards = answer["Shards"].as_array().cloned().unwrap_or_default();
+    let bound = |shard: &Value, name: &str| shard["HashKeyRange"][name].as_str()?.parse().ok();
+    let mut open: Vec<OpenShard> = shards
+        .iter()
+        .filter(|shard| shard["SequenceNumberRange"].get("EndingSequenceNumber").is_none_or(Value::is_null))
+        .filter_map(|shard| {
+            let id = shard["ShardId"].as_str()?.to_owned();
+            Some(OpenShard { id, from: bound(shard, "StartingHashKey")?, until: bound(shard, "EndingHashKey")? })
+        })
+        .collect();
+    open.sort_by_key(|shard| shard.from);
+    Ok(open)
+}
+
+/// Splits the widest open shard in the middle. A stream that is being changed already refuses: later, then.
+fn split(cloud: &mut Cloud, now: UnixNanos) -> Result<bool, ServiceError> {
+    let shards = open_shards(cloud, now)?;
+    let Some(widest) = shards.iter().max_by_key(|shard| shard.until - shard.from) else { return Ok(false) };
+    let middle = widest.from + (widest.until - widest.from) / 2 + 1;
+    let request = json!({
+        "StreamName": bus::CORE_STREAM,
+        "ShardToSplit": widest.id,
+        "NewStartingHashKey": middle.to_string(),
+    });
+    changed(cloud.call_now(now, Service::Kinesis, "SplitShard", request))
+}
+
+fn merge(cloud: &mut Cloud, now: UnixNanos) -> Result<bool, ServiceError> {
+    let shards = open_shards(cloud, now)?;
+    let Some([lower, upper]) = shards.first_chunk::<2>() else { return Ok(false) };
+    let request = json!({
+        "StreamName": bus::CORE_STREAM,
+        "ShardToMerge": lower.id,
+        "AdjacentShardToMerge": upper.id,
+    });
+    changed(cloud.call_now(now, Service::Kinesis, "MergeShards", request))
+}
+
+/// Moves dead letters back, if there are any and no task runs.
+fn redrive(cloud: &mut Cloud, now: UnixNanos) -> Result<bool, ServiceError> {
+    let queue = cloud.inspect(Service::Sqs)["queues"][bus::NOTIFICATION_DEAD_LETTERS].clone();
+    if queue["visible"].as_u64().unwrap_or(0) == 0 {
+        return Ok(false);
+    }
+    let request = json!({"SourceArn": bus::queue_arn(bus::NOTIFICATION_DEAD_LETTERS)});
+    match cloud.call_now(now, Service::Sqs, "StartMessageMoveTask", request) {
+        Ok(_) => Ok(true),
+        // A task that still runs.
+        Err(error) if error.code == "InvalidParameterValue" || error.code == "UnsupportedOperation" => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn changed(result: Result<Value, ServiceError>) -> Result<bool, ServiceError> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(error) if error.code == "ResourceInUseException" || error.code == "LimitExceededException" => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// No message waits, hides or is on its way in any queue.
+pub fn queues_are_empty(cloud: &Cloud) -> bool {
+    let held = cloud.inspect(Service::Sqs);
+    let Some(queues) = held["queues"].as_object() else { return true };
+    queues.values().all(|queue| {
+        ["visible", "in_flight", "delayed"].iter().all(|state| queue[*state].as_u64().unwrap_or(0) == 0)
+    })
+}

@@ -1,0 +1,461 @@
+//! What runs behind the event table, on simulated hosts: the same crates as in production, as workers or as functions.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use nexus_aws::{
+    AwsConfig, DynamoEventStorage, DynamoLeaseStore, DynamoOutbox, DynamoParkingLot, DynamoQuarantine, DynamoReadModel,
+    DynamoStreamCatalogue, TableNames,
+};
+use nexus_aws_bus::{DynamoStreamFeed, KinesisFeed, KinesisStream, SnsTopic, SqsQueue};
+use nexus_cloud::{Cloud, Service, UnixNanos, service::ServiceError};
+use nexus_dlq_processor::{DeadLetterSource, DlqProcessor, DlqSettings, EventClassifier};
+use nexus_engine::{Compute, Program, SlownessHandle};
+use nexus_event_router::{Router, RouterSettings};
+use nexus_governance::{InvalidSchema, SchemaValidator};
+use nexus_lambda_runtime::{FeedFunction, LambdaFunction, LambdaRuntime, QueueFunction};
+use nexus_notification_service::{NotificationSettings, NotificationWorker};
+use nexus_ports::{
+    AggregateReplayer, Authority, BoxFuture, EventRecord, FeedHandler, FeedRecord, Handled, LeaseStore, NoMetrics, Platform, QueueBatchHandler, QueueMessage, RecordFeed, ShardHandler, ShardProgress,
+};
+use nexus_query_dashboard::{Projection, ProjectionSettings};
+use nexus_stream_worker::{GapListener, GapUnrepaired, StreamWorker, StreamWorkerSettings, unique_worker_id};
+use serde_json::json;
+
+use crate::{AWS_PORT, endpoint_name, runtime_api_name, wiring::aws_config_for};
+
+pub const ACCOUNT: &str = "000000000000";
+pub const REGION: &str = "us-east-1";
+/// Names of what the bus is made of.
+pub const CORE_STREAM: &str = "nexus-core";
+pub const BACKGROUND_TOPIC: &str = "nexus-background";
+pub const NOTIFICATION_QUEUE: &str = "nexus-notifications";
+pub const NOTIFICATION_DEAD_LETTERS: &str = "nexus-notifications-dlq";
+/// Names of the functions, where the bus is hosted as such.
+pub const FUNCTIONS: [&str; 3] = [ROUTER_FUNCTION, PROJECTION_FUNCTION, NOTIFICATION_FUNCTION];
+const ROUTER_FUNCTION: &str = "event-router";
+const PROJECTION_FUNCTION: &str = "projection";
+const NOTIFICATION_FUNCTION: &str = "notifications";
+/// A message that was received more often goes to the dead letters.
+pub const RECEIVES_MAX: u32 = 5;
+
+/// What a scenario says about the bus.
+#[derive(Clone, Debug)]
+pub struct BusSettings {
+    pub connect_timeout: Duration,
+    pub attempt_timeout: Duration,
+    /// Computing time of one record.
+    pub service_time: Duration,
+    pub lease_duration: Duration,
+    pub visibility_s: u32,
+    pub core_shards: u32,
+    pub dead_letter_retention_s: u32,
+    /// The dead letters are left alone until this long after the processor's first start.
+    pub redrive_after: Duration,
+    pub hosted_as_functions: bool,
+}
+
+impl BusSettings {
+    fn aws(&self, service: Service) -> AwsConfig {
+        aws_config_for(service, self.connect_timeout, self.attempt_timeout)
+    }
+}
+
+/// Which release runs on which host: a host without an entry runs the current one.
+#[derive(Clone, Debug, Default)]
+pub struct Releases {
+    unknown_event_types: Arc<Mutex<BTreeMap<String, Vec<String>>>>,
+}
+
+impl Releases {
+    /// From its next start the host knows no schema of these event types.
+    pub fn install(&self, host: &str, unknown_event_types: Vec<String>) {
+        let mut installed = self.unknown_event_types.lock().unwrap_or_else(PoisonError::into_inner);
+        installed.insert(host.to_owned(), unknown_event_types);
+    }
+
+    fn validator(&self, host: &str) -> Result<SchemaValidator, InvalidSchema> {
+        let installed = self.unknown_event_types.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = installed.get(host).cloned().unwrap_or_default();
+        drop(installed);
+        let mut documents = Vec::new();
+        for document in nexus_schemas::all().iter().filter(|document| !unknown.contains(&document.event_type.to_owned())) {
+            let (event_type, version) = (document.event_type.to_owned(), document.version);
+            let schema = serde_json::from_str(document.text).map_err(|error| InvalidSchema::NotJson {
+                event_type: event_type.clone(),
+                version,
+                message: error.to_string(),
+            })?;
+            documents.push((event_type, version, schema));
+        }
+        SchemaValidator::compile(&documents)
+    }
+}
+
+/// One host that routes events.
+pub fn router(settings: &BusSettings, releases: &Releases, slowness: SlownessHandle) -> Program {
+    let (settings, releases) = (settings.clone(), releases.clone());
+    Arc::new(move |platform, _start_count| {
+        let (settings, releases, slowness) = (settings.clone(), releases.clone(), slowness.clone());
+        Box::pin(async move {
+            let validator = releases.validator(&platform.host)?;
+            let router = event_router(&platform, &settings, validator);
+            let catalogue = DynamoStreamCatalogue::new(&platform, &settings.aws(Service::Dynamodb), &TableNames::default());
+            let handler = costing_time(&platform, &settings, slowness, Arc::new(router.clone()));
+            if settings.hosted_as_functions {
+                return run_function(&platform, ROUTER_FUNCTION, feed_function(&platform, handler)).await;
+            }
+            let feed = DynamoStreamFeed::new(
+                &platform,
+                &settings.aws(Service::DynamodbStreams),
+                TableNames::default().events,
+            );
+            let worker_settings = StreamWorkerSettings {
+                lease_duration: settings.lease_duration,
+                renew_every: settings.lease_duration / 3,
+                lease_margin: settings.lease_duration / 10,
+                ..StreamWorkerSettings::for_table_stream("router", unique_worker_id(&platform))
+            };
+            let gaps = RepairFromTable { router, catalogue, resume_after: Mutex::default() };
+            stream_worker(&platform, &settings, Arc::new(feed), handler, worker_settings)
+                .with_gap_listener(Arc::new(gaps))
+                .run()
+                .await;
+            Ok(())
+        })
+    })
+}
+
+fn event_router(platform: &Platform, settings: &BusSettings, validator: SchemaValidator) -> Router {
+    let dynamodb = settings.aws(Service::Dynamodb);
+    Router::new(
+        platform.clone(),
+        Arc::new(validator),
+        Arc::new(KinesisStream::new(platform, &settings.aws(Service::Kinesis), CORE_STREAM)),
+        Arc::new(SnsTopic::new(platform, &settings.aws(Service::Sns), topic_arn())),
+        Arc::new(DynamoParkingLot::new(platform, &dynamodb, &TableNames::default())),
+        Arc::new(DynamoEventStorage::new(platform.clone(), &dynamodb, TableNames::default())),
+        Arc::new(NoMetrics),
+        RouterSettings { call_timeout: settings.attempt_timeout, ..RouterSettings::default() },
+    )
+}
+
+/// One host that projects the core stream onto views.
+pub fn projection(settings: &BusSettings, slowness: SlownessHandle) -> Program {
+    let settings = settings.clone();
+    Arc::new(move |platform, _start_count| {
+        let (settings, slowness) = (settings.clone(), slowness.clone());
+        Box::pin(async move {
+            let projection = event_projection(&platform, &settings);
+            let handler = costing_time(&platform, &settings, slowness, Arc::new(projection));
+            if settings.hosted_as_functions {
+                return run_function(&platform, PROJECTION_FUNCTION, feed_function(&platform, handler)).await;
+            }
+            let feed = KinesisFeed::new(&platform, &settings.aws(Service::Kinesis), CORE_STREAM);
+            let worker_settings = StreamWorkerSettings {
+                lease_duration: settings.lease_duration,
+                renew_every: settings.lease_duration / 3,
+                lease_margin: settings.lease_duration / 10,
+                ..StreamWorkerSettings::for_kinesis("projection", unique_worker_id(&platform))
+            };
+            stream_worker(&platform, &settings, Arc::new(feed), handler, worker_settings).run().await;
+            Ok(())
+        })
+    })
+}
+
+fn event_projection(platform: &Platform, settings: &BusSettings) -> Projection {
+    let dynamodb = settings.aws(Service::Dynamodb);
+    Projection::new(
+        platform.clone(),
+        Arc::new(DynamoReadModel::new(platform, &dynamodb, &TableNames::default())),
+        Arc::new(DynamoParkingLot::new(platform, &dynamodb, &TableNames::default())),
+        Arc::new(DynamoEventStorage::new(platform.clone(), &dynamodb, TableNames::default())),
+        Arc::new(NoMetrics),
+        ProjectionSettings { call_timeout: settings.attempt_timeout, ..ProjectionSettings::default() },
+    )
+}
+
+fn stream_worker(
+    platform: &Platform,
+    settings: &BusSettings,
+    feed: Arc<dyn RecordFeed>,
+    handler: Arc<dyn FeedHandler>,
+    worker_settings: StreamWorkerSettings,
+) -> StreamWorker {
+    let leases: Arc<dyn LeaseStore> =
+        Arc::new(DynamoLeaseStore::new(platform, &settings.aws(Service::Dynamodb), &TableNames::default()));
+    StreamWorker::new(platform.clone(), feed, leases, handler, Arc::new(NoMetrics), worker_settings)
+}
+
+/// One host that works off the notification queue.
+pub fn notifier(settings: &BusSettings, slowness: SlownessHandle) -> Program {
+    let settings = settings.clone();
+    Arc::new(move |platform, _start_count| {
+        let (settings, slowness) = (settings.clone(), slowness.clone());
+        Box::pin(async move {
+            let outbox = DynamoOutbox::new(&platform, &settings.aws(Service::Dynamodb), &TableNames::default());
+            let worker = NotificationWorker::new(
+                platform.clone(),
+                Arc::new(queue(&platform, &settings, NOTIFICATION_QUEUE)),
+                Arc::new(outbox),
+                Arc::new(NoMetrics),
+                NotificationSettings { visibility_seconds: settings.visibility_s, ..NotificationSettings::default() },
+            );
+            let compute = Arc::new(Compute::new(platform.clone(), 1, slowness));
+            if settings.hosted_as_functions {
+                let handler = Arc::new(CostlyBatches { worker, compute, cost: settings.service_time });
+                return run_function(&platform, NOTIFICATION_FUNCTION, Arc::new(QueueFunction::new(handler))).await;
+            }
+            worker.run().await;
+            Ok(())
+        })
+    })
+}
+
+/// One host that works off dead letters and releases parked aggregates.
+pub fn dlq_processor(settings: &BusSettings) -> Program {
+    let settings = settings.clone();
+    Arc::new(move |platform, _start_count| {
+        let settings = settings.clone();
+        Box::pin(async move {
+            let dynamodb = settings.aws(Service::Dynamodb);
+            let validator = Arc::new(SchemaValidator::from_catalogue()?);
+            let dlq_settings = dlq_settings(&settings);
+            let check = move |event: &EventRecord| agrees_with_its_schema(&validator, event);
+            let letters = DeadLetterSource {
+                name: NOTIFICATION_DEAD_LETTERS.to_owned(),
+                dead_letters: Arc::new(queue(&platform, &settings, NOTIFICATION_DEAD_LETTERS)),
+                home: Arc::new(queue(&platform, &settings, NOTIFICATION_QUEUE)),
+                classify: Arc::new(EventClassifier::new(dlq_settings.redrives_max, check)),
+            };
+            let router = event_router(&platform, &settings, SchemaValidator::from_catalogue()?);
+            let replayers: Vec<(String, Arc<dyn AggregateReplayer>)> = vec![
+                ("router".to_owned(), Arc::new(router)),
+                ("projection".to_owned(), Arc::new(event_projection(&platform, &settings))),
+            ];
+            let processor = DlqProcessor::new(
+                platform.clone(),
+                vec![letters],
+                Arc::new(DynamoParkingLot::new(&platform, &dynamodb, &TableNames::default())),
+                replayers,
+                Arc::new(DynamoQuarantine::new(&platform, &dynamodb, &TableNames::default())),
+                Arc::new(NoMetrics),
+                dlq_settings,
+            );
+            platform.sleep(settings.redrive_after).await;
+            processor.run_until(std::future::pending()).await;
+            Ok(())
+        })
+    })
+}
+
+/// The processor's patience, shortened to the length of a trial.
+fn dlq_settings(settings: &BusSettings) -> DlqSettings {
+    let retention_ms = u64::from(settings.dead_letter_retention_s) * 1_000;
+    DlqSettings {
+        retention_ms,
+        rescue_before_ms: (retention_ms / 4).min(24 * 3_600_000),
+        run_every: Duration::from_secs(2),
+        redrive_pause: Duration::from_secs(2),
+        visibility_seconds: 20,
+        release_backoff_base: Duration::from_millis(500),
+        release_backoff_max: Duration::from_secs(5),
+        poison_retry_every: Duration::from_secs(8),
+        call_timeout: settings.attempt_timeout,
+        ..DlqSettings::default()
+    }
+}
+
+fn agrees_with_its_schema(validator: &SchemaValidator, event: &EventRecord) -> Result<(), String> {
+    let payload = serde_json::from_str(&event.payload).map_err(|error| format!("the payload is not JSON: {error}"))?;
+    validator.validate(&event.event_type, event.schema_version, &payload).map_err(|rejection| rejection.to_string())
+}
+
+fn queue(platform: &Platform, settings: &BusSettings, name: &str) -> SqsQueue {
+    SqsQueue::new(platform, &settings.aws(Service::Sqs), queue_url(name))
+}
+
+pub fn queue_url(name: &str) -> String {
+    format!("http://{}/{ACCOUNT}/{name}", endpoint_name(Service::Sqs, REGION))
+}
+
+pub fn queue_arn(name: &str) -> String {
+    format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}")
+}
+
+fn topic_arn() -> String {
+    format!("arn:aws:sns:{REGION}:{ACCOUNT}:{BACKGROUND_TOPIC}")
+}
+
+fn feed_function(platform: &Platform, handler: Arc<dyn FeedHandler>) -> Arc<dyn LambdaFunction> {
+    Arc::new(FeedFunction::new(platform.clone(), handler, Duration::from_millis(500)))
+}
+
+/// Answers invocations for ever, as the execution environment of a function does.
+async fn run_function(
+    platform: &Platform,
+    name: &str,
+    function: Arc<dyn LambdaFunction>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let runtime_api = Authority { host: runtime_api_name(name, REGION), port: AWS_PORT, tls: false };
+    LambdaRuntime::new(platform.clone(), runtime_api, function).run().await?;
+    Ok(())
+}
+
+/// Lets every record cost its host computing time before the handler sees it.
+struct CostlyRecords {
+    inner: Arc<dyn FeedHandler>,
+    compute: Arc<Compute>,
+    cost: Duration,
+}
+
+struct CostlyShard {
+    inner: Box<dyn ShardHandler>,
+    compute: Arc<Compute>,
+    cost: Duration,
+}
+
+fn costing_time(
+    platform: &Platform,
+    settings: &BusSettings,
+    slowness: SlownessHandle,
+    inner: Arc<dyn FeedHandler>,
+) -> Arc<dyn FeedHandler> {
+    let compute = Arc::new(Compute::new(platform.clone(), 1, slowness));
+    Arc::new(CostlyRecords { inner, compute, cost: settings.service_time })
+}
+
+impl FeedHandler for CostlyRecords {
+    fn begin_shard(&self, shard: &str, epoch: u64, memory: &str) -> Box<dyn ShardHandler> {
+        let inner = self.inner.begin_shard(shard, epoch, memory);
+        Box::new(CostlyShard { inner, compute: self.compute.clone(), cost: self.cost })
+    }
+}
+
+impl ShardHandler for CostlyShard {
+    fn handle(&mut self, records: Vec<FeedRecord>) -> BoxFuture<'_, Handled> {
+        let cost = self.cost * u32::try_from(records.len()).unwrap_or(u32::MAX);
+        Box::pin(async move {
+            if !cost.is_zero() {
+                self.compute.work(cost).await;
+            }
+            self.inner.handle(records).await
+        })
+    }
+}
+
+/// The same for messages of a queue that come as invocations.
+struct CostlyBatches {
+    worker: NotificationWorker,
+    compute: Arc<Compute>,
+    cost: Duration,
+}
+
+impl QueueBatchHandler for CostlyBatches {
+    fn handle_batch<'a>(&'a self, messages: Vec<QueueMessage>) -> BoxFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            self.compute.work(self.cost * u32::try_from(messages.len()).unwrap_or(u32::MAX)).await;
+            self.worker.handle_batch(messages).await
+        })
+    }
+}
+
+/// Makes good for records that the table's stream no longer keeps: everything is in the table.
+struct RepairFromTable {
+    router: Router,
+    catalogue: DynamoStreamCatalogue,
+    /// Where an interrupted repair goes on.
+    resume_after: Mutex<Option<String>>,
+}
+
+impl GapListener for RepairFromTable {
+    fn trimmed<'a>(
+        &'a self,
+        _shard: &'a str,
+        _after: &'a ShardProgress,
+    ) -> BoxFuture<'a, Result<(), GapUnrepaired>> {
+        Box::pin(async move {
+            let resume_after = self.resume_after.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.router.repair_all(&self.catalogue, resume_after).await.map(|_| ()).map_err(|interrupted| {
+                let detail = interrupted.to_string();
+                *self.resume_after.lock().unwrap_or_else(PoisonError::into_inner) = interrupted.resume_after;
+                GapUnrepaired { detail }
+            })
+        })
+    }
+}
+
+/// Makes stream, topic, queues and, for functions, their mappings, as `deploy` would.
+///
+/// # Errors
+/// What the simulated AWS refuses.
+pub fn set_up(cloud: &mut Cloud, now: UnixNanos, settings: &BusSettings) -> Result<(), ServiceError> {
+    let mut call = |service, operation: &str, request| cloud.call_now(now, service, operation, request).map(|_| ());
+    call(Service::Kinesis, "CreateStream", json!({"StreamName": CORE_STREAM, "ShardCount": settings.core_shards}))?;
+    let retention = json!({"MessageRetentionPeriod": settings.dead_letter_retention_s.to_string()});
+    call(
+        Service::Sqs,
+        "CreateQueue",
+        json!({"QueueName": NOTIFICATION_DEAD_LETTERS, "Attributes": retention}),
+    )?;
+    let redrive = json!({
+        "deadLetterTargetArn": queue_arn(NOTIFICATION_DEAD_LETTERS),
+        "maxReceiveCount": RECEIVES_MAX,
+    });
+    let attributes = json!({
+        "VisibilityTimeout": settings.visibility_s.to_string(),
+        "RedrivePolicy": redrive.to_string(),
+    });
+    call(Service::Sqs, "CreateQueue", json!({"QueueName": NOTIFICATION_QUEUE, "Attributes": attributes}))?;
+    call(Service::Sns, "CreateTopic", json!({"Name": BACKGROUND_TOPIC}))?;
+    call(
+        Service::Sns,
+        "Subscribe",
+        json!({
+            "TopicArn": topic_arn(),
+            "Protocol": "sqs",
+            "Endpoint": queue_arn(NOTIFICATION_QUEUE),
+            "Attributes": {"RawMessageDelivery": "true"},
+        }),
+    )?;
+    if settings.hosted_as_functions { set_up_functions(cloud, now, settings) } else { Ok(()) }
+}
+
+/// Functions and the mappings that feed them: shards in order with partial answers, the queue in batches.
+fn set_up_functions(cloud: &mut Cloud, now: UnixNanos, settings: &BusSettings) -> Result<(), ServiceError> {
+    let table = cloud.call_now(
+        now,
+        Service::Dynamodb,
+        "DescribeTable",
+        json!({"TableName": TableNames::default().events}),
+    )?;
+    let timeout_s = settings.visibility_s.min(10);
+    for name in FUNCTIONS {
+        let function = json!({"FunctionName": name, "Timeout": timeout_s, "MemorySize": 256});
+        cloud.call_now(now, Service::Lambda, "CreateFunction", function)?;
+    }
+    let core_stream = format!("arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{CORE_STREAM}");
+    let feeds = [(ROUTER_FUNCTION, table["Table"]["LatestStreamArn"].clone()), (PROJECTION_FUNCTION, json!(core_stream))];
+    for (function, source) in feeds {
+        let mapping = json!({
+            "FunctionName": function,
+            "EventSourceArn": source,
+            "StartingPosition": "TRIM_HORIZON",
+            "BatchSize": 100,
+            "BisectBatchOnFunctionError": true,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        });
+        cloud.call_now(now, Service::Lambda, "CreateEventSourceMapping", mapping)?;
+    }
+    let mapping = json!({
+        "FunctionName": NOTIFICATION_FUNCTION,
+        "EventSourceArn": queue_arn(NOTIFICATION_QUEUE),
+        "BatchSize": 10,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+    });
+    cloud.call_now(now, Service::Lambda, "CreateEventSourceMapping", mapping).map(|_| ())
+}

@@ -1,0 +1,24 @@
+//! The bus on AWS: the ports of feeds, streams, topics and queues on the SDKs of DynamoDB Streams, Kinesis, SNS and SQS.
+//!
+//! Where to start: [`DynamoStreamFeed`] and [`KinesisFeed`] are the sharded feeds that workers read; [`KinesisStream`],
+//! [`SnsTopic`] and [`SqsQueue`] are where messages go. Each is one SDK client made of
+//! [`ClientParts`](nexus_aws::ClientParts) and makes one attempt per call: whoever calls owns the attempts.
+//!
+//! Every service has an endpoint of its own. Where the region's public ones are not meant, each constructor is given an
+//! [`AwsConfig`](nexus_aws::AwsConfig) that names the endpoint of its service.
+#![forbid(unsafe_code)]
+
+mod entries;
+mod feeds;
+mod images;
+mod kinesis_feed;
+mod kinesis_stream;
+mod sns;
+mod sqs;
+mod table_stream;
+
+pub use kinesis_feed::KinesisFeed;
+pub use kinesis_stream::KinesisStream;
+pub use sns::SnsTopic;
+pub use sqs::SqsQueue;
+pub use table_stream::DynamoStreamFeed;
