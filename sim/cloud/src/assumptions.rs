@@ -115,8 +115,8 @@ impl Default for Assumptions {
             sns_lambda_delivery_p99_ms: 205.0,
             sns_filter_lag_seconds: 15,
             lambda_unknown_sequence_fails_batch: true,
-            lambda_async_p50_ms: 25.0,
-            lambda_async_p99_ms: 120.0,
+            lambda_async_p50_ms: 5.0,
+            lambda_async_p99_ms: 25.0,
         }
     }
 }

@@ -27,7 +27,7 @@ pub use dynamodb::{DynamoDbConfig, capacity::CapacityConfig, errors::DynamodbErr
 pub use interface::*;
 pub use kinesis::KinesisConfig;
 pub use lambda::LambdaConfig;
-pub use latency::{LatencyClass, LatencyModel};
+pub use latency::{Cost, LatencyClass, LatencyModel};
 pub use sns::SnsConfig;
 pub use sqs::SqsConfig;
 pub use streams::StreamConfig;

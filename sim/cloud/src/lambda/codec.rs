@@ -276,6 +276,9 @@ mod tests {
         let header = [(FUNCTION_HEADER, "f"), (ENVIRONMENT_HEADER, "e")];
         let next = decode(&request("GET", "/2018-06-01/runtime/invocation/next", &header, "")).unwrap();
         assert_eq!(next.request, json!({"FunctionName": "f", "Environment": "e"}));
+        let host = [("host", "g.runtime.lambda.us-east-1.amazonaws.com:80")];
+        let next = decode(&request("GET", "/2018-06-01/runtime/invocation/next", &host, "")).unwrap();
+        assert_eq!(next.request, json!({"FunctionName": "g"}));
     }
 
     #[test]

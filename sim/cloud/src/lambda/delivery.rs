@@ -1,6 +1,6 @@
 //! From lanes to the function and back: what is handed over, and what the answer means for the shard.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     desk::{Desk, MappingPurpose, ShardStep},
@@ -156,10 +156,10 @@ impl StreamReader {
             Report::TotalFailure => return None,
             Report::Partial(identifiers) => identifiers,
         };
-        let places: Vec<Option<usize>> = identifiers
-            .iter()
-            .map(|identifier| batch.items.iter().position(|item| item.sequence == *identifier))
-            .collect();
+        let by_sequence: BTreeMap<&str, usize> =
+            batch.items.iter().enumerate().map(|(index, item)| (item.sequence.as_str(), index)).collect();
+        let places: Vec<Option<usize>> =
+            identifiers.iter().map(|identifier| by_sequence.get(identifier.as_str()).copied()).collect();
         if desk.context.assumptions.lambda_unknown_sequence_fails_batch && places.contains(&None) {
             return None;
         }

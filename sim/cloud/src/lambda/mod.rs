@@ -2,7 +2,7 @@
 //!
 //! **Execution environments** are whoever calls the runtime API. A real environment's address decides whose it is; here
 //! the path says so, `/functions/NAME/2018-06-01/runtime/…`, so that `AWS_LAMBDA_RUNTIME_API=host/functions/NAME` points an
-//! unchanged runtime client at it; the header `x-nexus-function` does the same. See the module `functions`.
+//! unchanged runtime client at it; the header `x-nexus-function` and a host named `NAME.runtime.lambda.…` do the same. See the module `functions`.
 //!
 //! **Mappings** poll their source and invoke their function by calls of the cloud like every other: their caller is
 //! `lambda`, faults find invocations under the key `function/source` (the name of the table, stream or queue), and the
@@ -15,8 +15,8 @@
 //! - Kinesis (627/965/1580): likewise, with `kinesis_poll_interval_ms` between reads that find nothing.
 //! - Queues (16/34/105): pollers already wait, so that the end of the long poll (class `sqs-receive`) and the invocation
 //!   are all there is.
-//! - Topics (73/125/225): the topic's own delivery, and what an asynchronous event waits in its queue
-//!   (`lambda_async_p50_ms`, `lambda_async_p99_ms`).
+//! - Topics (73/125/225): nearly all of it is the topic's own delivery; what an asynchronous event waits in its queue
+//!   (`lambda_async_p50_ms`, `lambda_async_p99_ms`) is little beside it.
 //!
 //! **Memory**: per shard at most two batches for each lane and one page of reading; per queue one batch for each poller.
 //! Nothing that is done with is kept.
@@ -198,6 +198,8 @@ impl SimulatedService for Lambda {
             None => text("UUID").and_then(|uuid| self.mappings.get(uuid)).map(|mapping| mapping.profile.key.clone()),
         };
         let class = match operation {
+            // An event only goes into a queue; what it waits there is drawn apart.
+            "Invoke" if text("InvocationType") == Some("Event") => "lambda-poll",
             "Invoke" => "lambda-invoke",
             operation if codec::is_runtime(operation) => "lambda-poll",
             _ => "control",

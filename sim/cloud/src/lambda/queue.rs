@@ -4,7 +4,10 @@
 //! again. What failed is left alone: it reappears when its visibility time-out passes. A FIFO queue itself keeps a group
 //! that is in flight from others, so pollers need no order of their own.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -21,6 +24,8 @@ const LONG_POLL: Duration = Duration::from_secs(20);
 const MAX_PAYLOAD_BYTES: usize = super::MAX_SYNCHRONOUS_BYTES - 1_024;
 const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
 const TRIES_TO_DELETE: u32 = 3;
+/// An empty answer after less than this was no long poll.
+const SHORT_POLL: Duration = Duration::from_millis(500);
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// A batch is not handed over with less than this left before its messages reappear.
@@ -45,6 +50,8 @@ struct Poller {
     batch_bytes: usize,
     /// When the first of the batch was received.
     since: UnixNanos,
+    /// When the last receive was sent.
+    asked_at: UnixNanos,
     is_handed_over: bool,
     failures: u32,
     /// Receipt handles of what is done with.
@@ -129,6 +136,7 @@ impl QueueReader {
         let now = desk.now();
         let Some(poller) = self.pollers.get_mut(&number) else { return };
         poller.state = PollerState::Receiving;
+        poller.asked_at = now;
         let wanted = profile.settings.batch_size.saturating_sub(poller.batch.len()).clamp(1, MOST_PER_CALL);
         let wait = if poller.batch.is_empty() {
             LONG_POLL
@@ -177,8 +185,14 @@ impl QueueReader {
                 poller.to_delete.push(item.receipt_handle);
             }
         }
+        let was_brief = now.since(poller.asked_at) < SHORT_POLL;
+        let has_nothing = poller.batch.is_empty() && poller.to_delete.is_empty();
         if found_nothing && self.leaves(profile, number) {
             return;
+        }
+        if found_nothing && has_nothing && was_brief {
+            // A long poll that ended at once is no reason to ask without pause.
+            return self.rest(desk, profile, number, FIRST_BACKOFF, FIRST_BACKOFF);
         }
         self.scale_up(desk, profile);
         self.after_receive(desk, profile, number);
@@ -321,13 +335,14 @@ impl Poller {
                 return false;
             }
         };
-        let is_known = |identifier: &String| self.batch.iter().any(|item| item.message_id == *identifier);
-        if !failed.iter().all(is_known) {
+        let failed: BTreeSet<&str> = failed.iter().map(String::as_str).collect();
+        let known: BTreeSet<&str> = self.batch.iter().map(|item| item.message_id.as_str()).collect();
+        if !failed.is_subset(&known) {
             // An identifier that is none of the batch's makes the whole answer worthless.
             self.forget_batch();
             return false;
         }
-        let done = self.batch.drain(..).filter(|item| !failed.contains(&item.message_id));
+        let done = self.batch.drain(..).filter(|item| !failed.contains(item.message_id.as_str()));
         self.to_delete.extend(done.map(|item| item.receipt_handle));
         self.forget_batch();
         failed.is_empty()

@@ -284,7 +284,6 @@ impl StreamReader {
         match answer {
             InternalAnswer::Success(answer) => {
                 shard.iterator = answer["ShardIterator"].as_str().map(str::to_owned);
-                shard.failures = 0;
                 if shard.position == Position::Latest {
                     // Should this iterator be lost, reading goes on from this moment, not from a later "latest".
                     shard.position = Position::At(now);
@@ -311,7 +310,7 @@ impl StreamReader {
             InternalAnswer::Success(page) => return self.page_read(desk, profile, id, page),
             InternalAnswer::Error { code, .. } if code == "ExpiredIteratorException" => {
                 shard.iterator = None;
-                self.poll(desk, profile, id);
+                self.reposition(desk, profile, id);
             }
             InternalAnswer::Error { code, .. } if code == "TrimmedDataAccessException" => {
                 self.lose_position(desk, profile, id);
@@ -368,7 +367,18 @@ impl StreamReader {
         shard.start = Position::Horizon;
         shard.trims += 1;
         self.problem = Some("PROBLEM: records were trimmed before they were read".to_owned());
-        self.poll(desk, profile, id);
+        self.reposition(desk, profile, id);
+    }
+
+    /// Asks for another iterator at once, but not over and over.
+    fn reposition(&mut self, desk: &mut Desk<'_, '_>, profile: &Profile, id: &str) {
+        let Some(shard) = self.shards.get_mut(id) else { return };
+        if shard.failures > 0 {
+            self.retry_read(desk, profile, id);
+        } else {
+            shard.failures = 1;
+            self.poll(desk, profile, id);
+        }
     }
 
     fn shard_is_gone(&mut self, desk: &mut Desk<'_, '_>, profile: &Profile, id: &str) {
@@ -415,10 +425,12 @@ fn is_position_gone(code: &str) -> bool {
 
 fn iterator_request(profile: &Profile, shard: &Shard) -> Value {
     let mut request = json!({"ShardId": &*shard.id});
-    match profile.source.kind {
-        SourceKind::DynamodbStream => request["StreamArn"] = json!(profile.source.arn),
-        _ => request["StreamName"] = json!(profile.source.name),
-    }
+    // The two APIs name the same things differently.
+    let (stream_member, stream, sequence_member) = match profile.source.kind {
+        SourceKind::DynamodbStream => ("StreamArn", &profile.source.arn, "SequenceNumber"),
+        _ => ("StreamName", &profile.source.name, "StartingSequenceNumber"),
+    };
+    request[stream_member] = json!(stream);
     let seconds = |at: &UnixNanos| json!(at.as_millis() as f64 / 1_000.0);
     let kind = match &shard.position {
         Position::Horizon => "TRIM_HORIZON",
@@ -428,7 +440,7 @@ fn iterator_request(profile: &Profile, shard: &Shard) -> Value {
             "AT_TIMESTAMP"
         }
         Position::After(sequence) => {
-            request["SequenceNumber"] = json!(sequence);
+            request[sequence_member] = json!(sequence);
             "AFTER_SEQUENCE_NUMBER"
         }
     };
