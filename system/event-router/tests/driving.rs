@@ -294,3 +294,22 @@ async fn a_repair_parks_once_and_from_the_earliest_event_whatever_the_parking_lo
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_aggregates_share_full_batches() {
+    let world = World::new(1);
+    let mut handler = world.router().begin_shard("shard", 1, "");
+    let names: Vec<_> = (0..1_000).map(|index| format!("order-{index}")).collect();
+    let mut position = 0;
+    for version in 1..=3 {
+        let records = names.iter().map(|name| {
+            position += 1;
+            record(position, &event(name, version))
+        });
+        let handled = handler.handle(records.collect()).await;
+        assert_eq!(handled.durable_through, Some(number(position)));
+    }
+    let sizes: Vec<_> = world.stream.calls().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [500; 6]);
+    assert_eq!(world.store.reads(), 0);
+}
