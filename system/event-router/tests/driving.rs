@@ -8,7 +8,7 @@ use std::time::Duration;
 use nexus_event_router::{ROUTER_CONSUMER, Repaired};
 use nexus_ports::{
     AggregateReplayer, BoxFuture, FeedHandler, ParkReason, ParkingLot, ReadFailure, ReplayFailure, StreamCatalogue,
-    StreamName, UnknownOutcome, Version,
+    StreamName, StreamPage, UnknownOutcome, Version,
 };
 use nexus_ports_testing::{CallFate, EntryFate, ReadFate, WriteFate};
 use support::{
@@ -222,7 +222,7 @@ struct Catalogue {
 }
 
 impl StreamCatalogue for Catalogue {
-    fn page(&self, after: Option<String>) -> BoxFuture<'_, Result<(Vec<StreamName>, Option<String>), ReadFailure>> {
+    fn page(&self, after: Option<String>) -> BoxFuture<'_, Result<StreamPage, ReadFailure>> {
         let index = after.map_or(0, |after| after.parse::<usize>().unwrap());
         let fails = index == 1 && {
             let mut failures = self.failures.lock().unwrap();

@@ -3,9 +3,12 @@
 
 use crate::{BoxFuture, ReadFailure, StreamName};
 
+/// Some streams, and where the next page begins; `None`: this was the last.
+pub type StreamPage = (Vec<StreamName>, Option<String>);
+
 /// Every stream that has an event.
 pub trait StreamCatalogue: Send + Sync {
-    /// Some streams, in no order that means anything, and where the next page begins (`None`: this was the last). `after`
-    /// is what the page before gave; `None` begins anew. A page may hold no stream although more follow.
-    fn page(&self, after: Option<String>) -> BoxFuture<'_, Result<(Vec<StreamName>, Option<String>), ReadFailure>>;
+    /// Streams in no order that means anything. `after` is where the page before said that the next begins; `None` begins
+    /// anew. A page may hold no stream although more follow.
+    fn page(&self, after: Option<String>) -> BoxFuture<'_, Result<StreamPage, ReadFailure>>;
 }
