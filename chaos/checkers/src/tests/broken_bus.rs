@@ -306,6 +306,12 @@ fn calls() -> Vec<Breakage> {
         breakage("lint-ignored-failed-entries", "nobody sent it again", |scene| {
             scene.bus_call("router-1", "kinesis", "PutRecords", vec!["nexus-core/order-o-1".to_owned()]);
         }),
+        breakage("lint-checkpoint-before-processing", "cannot have read", |scene| {
+            scene.input.truth.calls.retain(|call| call.operation != "GetRecords");
+        }),
+        breakage("lint-checkpoint-before-processing", "cannot have read", |scene| {
+            scene.last_call("GetRecords").caller = "another".to_owned();
+        }),
         breakage("lint-ack-before-effect", "had written nothing", |scene| {
             scene.step(0, "sqs", QUEUE, MessageStepKind::Accepted, "idle", "{}");
             scene.receive(QUEUE, "idle");
@@ -365,6 +371,15 @@ fn what_only_looks_wrong_passes() {
                 scene.bus_call("router-1", "kinesis", "PutRecords", vec!["nexus-core/order-o-1".to_owned()]);
                 scene.lease("router", "shard-1", "router-1", epoch, epoch + 1, Some("9".repeat(21)));
             }
+        }),
+        ("lint-ack-before-effect", "an event source mapping deletes for its function", |scene| {
+            scene.step(0, "sqs", QUEUE, MessageStepKind::Accepted, "idle", "{}");
+            scene.receive(QUEUE, "idle");
+            scene.delete("lambda", QUEUE, "idle");
+        }),
+        ("lint-ignored-failed-entries", "what was left out of a topic's batch may be parked", |scene| {
+            scene.bus_call("router-1", "sns", "PublishBatch", vec!["nexus-background".to_owned()]);
+            scene.park("router", "cart-cart-9", (Some(1), Some(1)), "attempts-exhausted");
         }),
         ("lint-ignored-failed-entries", "what was left out is sent again", |scene| {
             scene.bus_call("router-1", "kinesis", "PutRecords", vec!["nexus-core/order-o-1".to_owned()]);

@@ -43,8 +43,10 @@ impl Scene {
             self.notify(event, position == 0);
         }
         let last_routed = self.input.truth.stream.last().map(|record| record.sequence_number.clone());
+        self.read_records("router-1");
         self.lease("router", "shard-1", "router-1", 1, 2, last_routed);
         let last_projected = self.last_record();
+        self.read_records("projection-1");
         self.lease("projection", SHARD, "projection-1", 1, 2, Some(last_projected));
     }
 
@@ -64,6 +66,13 @@ impl Scene {
         let call = self.input.truth.calls.last_mut().expect("the call");
         (call.caller, call.service) = (caller.to_owned(), service.to_owned());
         sequence
+    }
+
+    /// A worker asks for records and gets whatever there is.
+    pub(super) fn read_records(&mut self, caller: &str) {
+        let call = self.bus_call(caller, "kinesis", "GetRecords", vec!["nexus-core".to_owned()]);
+        let read = self.input.truth.calls.iter_mut().find(|it| it.sequence == call).expect("the call");
+        (read.is_write, read.applied) = (false, false);
     }
 
     pub(super) fn step(&mut self, call: u64, service: &str, place: &str, step: MessageStepKind, id: &str, body: &str) {

@@ -1,10 +1,10 @@
 //! A checkpoint never tells a record as done that has not had its durable effect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::leases::{Progress, lease_writes};
 use crate::{
-    CheckInput, MessageStepKind, Needs, Violation,
+    AwsCall, CheckInput, MessageStepKind, Needs, Violation,
     bus::{Parking, carried_event, compare_sequences, core_records, topic_messages, writes_of},
     checks::Check,
     finding::Examination,
@@ -16,6 +16,13 @@ pub(crate) const CHECKPOINT_NEVER_AHEAD: Check = Check {
     needs: Needs::GroundTruth,
     describe: "At every write of a lease, each record that it tells as done has had its effect or is parked: routed, for the router; in the view, for the projection.",
     run: checkpoint_never_ahead,
+};
+
+pub(crate) const CHECKPOINT_BEFORE_PROCESSING: Check = Check {
+    name: "lint-checkpoint-before-processing",
+    needs: Needs::GroundTruth,
+    describe: "A checkpoint tells no record as done that came after its writer's last successful read.",
+    run: checkpoint_before_processing,
 };
 
 /// DynamoDB keeps a stream's records this long. What was gone before it could be read is repaired otherwise.
@@ -119,6 +126,40 @@ fn checkpoint_never_ahead(input: &CheckInput, examination: &mut Examination) {
             });
         }
         *first += told;
+    }
+}
+
+fn checkpoint_before_processing(input: &CheckInput, examination: &mut Examination) {
+    let writes = lease_writes(input);
+    if writes.is_empty() {
+        return;
+    }
+    let callers: BTreeMap<u64, &str> =
+        input.truth.calls.iter().map(|call| (call.sequence, call.caller.as_str())).collect();
+    let mut reads_ns: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+    let is_read = |call: &&AwsCall| call.operation == "GetRecords" && call.status == 200 && call.delivered;
+    for call in input.truth.calls.iter().filter(is_read) {
+        reads_ns.entry(&call.caller).or_default().insert(call.finished_ns.unwrap_or(call.at_ns));
+    }
+    let shards = [core_shards(input), table_shards(input)];
+    let mut done: BTreeMap<&str, usize> = BTreeMap::new();
+    for (write, lease) in &writes {
+        let is_router = lease.group == input.settings.router_group;
+        let records = shards[usize::from(is_router)].get(lease.shard.as_str()).map_or(&[][..], Vec::as_slice);
+        let first = done.entry(&write.key).or_default();
+        let told = records[*first..].iter().take_while(|record| lease.progress.includes(record.sequence)).count();
+        let newest =
+            records[*first..*first + told].iter().filter(|it| it.at_ns <= write.at_ns).max_by_key(|it| it.at_ns);
+        *first += told;
+        let (Some(newest), Some(caller)) = (newest, callers.get(&write.call_sequence)) else { continue };
+        let last_read_ns = reads_ns.get(caller).and_then(|reads_ns| reads_ns.range(..=write.at_ns).next_back());
+        examination.expect(last_read_ns.is_some_and(|read_ns| *read_ns >= newest.at_ns), || {
+            Violation::new("A checkpoint tells a record as done that its writer cannot have read.")
+                .key(&write.key)
+                .at(write.at_ns)
+                .evidence(format!("record {} came at {} ns", newest.sequence, newest.at_ns))
+                .evidence(format!("{caller} last read at {last_read_ns:?} ns"))
+        });
     }
 }
 

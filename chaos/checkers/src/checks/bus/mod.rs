@@ -38,6 +38,7 @@ pub(crate) fn all() -> Vec<Box<dyn Checker>> {
         quiet::BUS_QUIESCENCE,
         lints::IGNORED_FAILED_ENTRIES,
         lints::ACKNOWLEDGED_BEFORE_EFFECT,
+        checkpoints::CHECKPOINT_BEFORE_PROCESSING,
     ];
     checks.into_iter().map(|check| Box::new(check) as Box<dyn Checker>).collect()
 }
