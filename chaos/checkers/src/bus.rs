@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     CheckInput, CheckSettings, MessageStep, MessageStepKind, StorageWrite,
-    item::{StoredEvent, number, text},
+    item::{StoredEvent, events_written, number, text},
 };
 
 /// An event as streams and queues carry it.
@@ -214,7 +214,7 @@ impl<'i> Poison<'i> {
             return poison;
         }
         let mut keys = BTreeSet::new();
-        for (_, event) in crate::item::events_written(input) {
+        for (_, event) in events_written(input) {
             if poison.has_event(&event) {
                 keys.insert(event.stream);
             }
@@ -230,7 +230,7 @@ impl<'i> Poison<'i> {
                 keys.extend(carried_event(&step.body).map(|event| event.stream));
             }
         }
-        keys.extend(poison.names.iter().map(|name| (*name).to_owned()));
+        keys.extend(poison.names.iter().map(|name| place_of(name).map_or(*name, |(stream, _)| stream).to_owned()));
         poison.keys = keys;
         poison
     }
@@ -251,6 +251,12 @@ impl<'i> Poison<'i> {
     pub(crate) fn names(&self) -> impl Iterator<Item = &'i str> {
         self.names.iter().copied()
     }
+}
+
+/// Reads `stream/version`.
+pub(crate) fn place_of(name: &str) -> Option<(&str, u64)> {
+    let (stream, version) = name.rsplit_once('/')?;
+    Some((stream, version.parse().ok()?))
 }
 
 /// Decimal numbers of any length, compared as numbers.

@@ -256,6 +256,9 @@ fn poison() -> Vec<Breakage> {
         breakage("poison-parked-once", "neither parked nor quarantined", |scene| {
             scene.input.settings.poison_events.push("cart-cart-2/1".to_owned());
         }),
+        breakage("poison-parked-once", "neither parked nor quarantined", |scene| {
+            scene.input.settings.poison_events.push("rogue-1/1".to_owned());
+        }),
         breakage("poison-parked-once", "without the body", |scene| {
             scene.park("router", "order-o-1", (Some(1), Some(1)), "poison");
             scene.input.truth.writes.last_mut().unwrap().new_image.as_mut().unwrap()["body"] = json!({"S": ""});
@@ -366,11 +369,29 @@ fn what_only_looks_wrong_passes() {
             scene.step(0, "sqs", DEAD, MessageStepKind::Accepted, "old", &body(&event));
             scene.step(0, "sqs", DEAD, MessageStepKind::Expired, "old", "");
         }),
+        ("poison-parked-once", "what came from nowhere is parked by its place", |scene| {
+            scene.input.settings.poison_events.push("rogue-1/1".to_owned());
+            scene.park("router", "rogue-1", (Some(1), Some(1)), "poison");
+        }),
+        ("parked-released", "a poisoned place stays parked", |scene| {
+            scene.input.settings.poison_events.push("rogue-1/1".to_owned());
+            scene.park("router", "rogue-1", (Some(1), Some(2)), "poison");
+        }),
+        ("parked-released", "a poisoned event stays parked, whatever its key", |scene| {
+            scene.input.settings.poison_events.push("no event".to_owned());
+            scene.park("router", "rogue-1", (Some(1), Some(2)), "poison");
+        }),
         ("routing-attempts-bounded", "another owner attempts anew", |scene| {
             for epoch in 2..5 {
                 scene.bus_call("router-1", "kinesis", "PutRecords", vec!["nexus-core/order-o-1".to_owned()]);
                 scene.lease("router", "shard-1", "router-1", epoch, epoch + 1, Some("9".repeat(21)));
             }
+        }),
+        ("bus-quiescence", "poison is claimed again and again", |scene| {
+            scene.park("projection", STRANGE, (None, None), "poison");
+            let settings = &scene.input.settings;
+            let quiet_from_ns = settings.drain_ended_at_ns + settings.quiescence_bound_ns;
+            scene.input.truth.writes.last_mut().unwrap().at_ns = quiet_from_ns + 1;
         }),
         ("lint-ack-before-effect", "an event source mapping deletes for its function", |scene| {
             scene.step(0, "sqs", QUEUE, MessageStepKind::Accepted, "idle", "{}");

@@ -56,8 +56,8 @@ impl Scene {
     }
 
     fn last_record(&self) -> String {
-        let records = self.input.truth.messages.iter().filter(|step| step.service == "kinesis");
-        records.last().expect("a record").message_id.clone()
+        let last = self.input.truth.messages.iter().rfind(|step| step.service == "kinesis");
+        last.expect("a record").message_id.clone()
     }
 
     /// A call of one of the bus's services.

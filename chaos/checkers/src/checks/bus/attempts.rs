@@ -1,6 +1,6 @@
 //! How often the router attempts one event.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::leases::lease_writes;
 use crate::{
@@ -27,7 +27,7 @@ struct Run<'i> {
 
 fn routing_attempts(input: &CheckInput, examination: &mut Examination) {
     let settings = &input.settings;
-    let taken: std::collections::BTreeSet<(u64, &str)> =
+    let taken: BTreeSet<(u64, &str)> =
         core_records(input).map(|record| (record.call_sequence, record.key.as_str())).collect();
     let passes_ns = passes(input);
     let parking = Parking::of(input);

@@ -148,8 +148,8 @@ fn checkpoint_before_processing(input: &CheckInput, examination: &mut Examinatio
         let records = shards[usize::from(is_router)].get(lease.shard.as_str()).map_or(&[][..], Vec::as_slice);
         let first = done.entry(&write.key).or_default();
         let told = records[*first..].iter().take_while(|record| lease.progress.includes(record.sequence)).count();
-        let newest =
-            records[*first..*first + told].iter().filter(|it| it.at_ns <= write.at_ns).max_by_key(|it| it.at_ns);
+        let readable = |record: &&ShardRecord<'_>| record.at_ns <= write.at_ns && write.at_ns < record.gone_ns;
+        let newest = records[*first..*first + told].iter().filter(readable).max_by_key(|record| record.at_ns);
         *first += told;
         let (Some(newest), Some(caller)) = (newest, callers.get(&write.call_sequence)) else { continue };
         let last_read_ns = reads_ns.get(caller).and_then(|reads_ns| reads_ns.range(..=write.at_ns).next_back());

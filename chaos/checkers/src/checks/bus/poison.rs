@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     CheckInput, MessageStep, MessageStepKind, Needs, Violation,
-    bus::{Parking, Poison, carried_event, core_records, letter_of, writes_of},
+    bus::{
+        Parking, Poison, Standing, carried_event, core_records, letter_of, place_of, queue_steps, topic_messages,
+        writes_of,
+    },
     checks::Check,
     finding::Examination,
     item::{StoredEvent, events_written, text},
@@ -82,11 +85,9 @@ fn victims(input: &CheckInput) -> Vec<Victim<'_>> {
     }
     let events: Vec<(u64, StoredEvent)> =
         events_written(input).into_iter().map(|(write, event)| (write.at_ns, event)).collect();
-    let records: BTreeMap<&str, &MessageStep> = input
-        .truth
-        .messages
-        .iter()
-        .filter(|step| step.step == MessageStepKind::Accepted)
+    let records: BTreeMap<&str, &MessageStep> = core_records(input)
+        .chain(topic_messages(input))
+        .chain(queue_steps(input).filter(|step| step.step == MessageStepKind::Accepted))
         .map(|step| (step.message_id.as_str(), step))
         .collect();
     let by_id: BTreeMap<&str, &(u64, StoredEvent)> =
@@ -109,8 +110,18 @@ fn victims(input: &CheckInput) -> Vec<Victim<'_>> {
             version: carried_event(&step.body).map(|event| event.version),
             at_ns: step.at_ns,
         });
+        // What was written behind the system's back may be left out of the history, and then is told by its place.
+        let of_place = || {
+            place_of(name).map(|(stream, version)| Victim {
+                name,
+                key: stream.to_owned(),
+                body: name.to_owned(),
+                version: Some(version),
+                at_ns: 0,
+            })
+        };
         // A fault that never fired has no victim, and is told as inconclusive elsewhere.
-        found.extend(of_event.or(of_message).map(|victim| (name, victim)));
+        found.extend(of_event.or(of_message).or_else(of_place).map(|victim| (name, victim)));
     }
     found.into_values().collect()
 }
@@ -133,7 +144,8 @@ fn released(input: &CheckInput, examination: &mut Examination) {
         .collect();
     for (consumer, key, standings) in parking.all() {
         let still = standings.last().filter(|last| last.until_ns.is_none());
-        let is_excused = poison.keys.contains(key) || strange.contains(key);
+        let is_poison = |standing: &Standing| poison.has(&letter_of(&standing.body));
+        let is_excused = poison.keys.contains(key) || strange.contains(key) || still.is_some_and(is_poison);
         if still.is_some() && !is_excused && !input.settings.is_drained() {
             examination.undecided(format!("the record ends before the drain, and `{consumer}` keeps {key} parked"));
             continue;
