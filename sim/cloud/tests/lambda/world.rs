@@ -268,6 +268,15 @@ impl World {
         }
     }
 
+    /// Waits until a condition holds or the time is over, and then a little longer, for what must not happen any more.
+    pub fn settle(&mut self, most: Duration, mut condition: impl FnMut(&Self) -> bool) {
+        let end = self.now.plus(most);
+        while !condition(self) && self.now < end {
+            self.wait(5 * SECOND);
+        }
+        self.wait(15 * SECOND);
+    }
+
     /// Waits until a condition holds; at most as long as told.
     #[track_caller]
     pub fn wait_for(&mut self, most: Duration, mut condition: impl FnMut(&Self) -> bool) {
