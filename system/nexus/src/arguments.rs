@@ -20,7 +20,10 @@ pub(crate) use bus::{
 
 /// Event-sourced orders, governed from birth.
 ///
-/// Settings with a variable can come from the environment; what the command line says goes first.
+/// Settings with a variable can come from the environment; what the command line says goes first. Credentials come from
+/// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or else from the container's endpoint
+/// (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI). Metrics are lines on standard output, in
+/// CloudWatch's embedded metric format. A request to terminate ends the work in order.
 #[derive(Debug, Parser)]
 #[command(name = "nexus", version, arg_required_else_help = true, after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {

@@ -5,8 +5,7 @@ use nexus_aws::TableNames;
 
 use super::addresses::{endpoint_url, region, table_name};
 
-/// Where AWS is. Credentials come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or else from the
-/// container's endpoint (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI).
+/// Where AWS is.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "AWS")]
 pub(crate) struct AwsArguments {

@@ -57,8 +57,9 @@ pub(crate) struct ProjectionArguments {
 /// How a worker shares a feed with the others of its kind.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct WorkerArguments {
-    /// How long a lease lives that its holder does not renew: the delay that a lost worker costs. All workers of a kind
-    /// must be given the same
+    /// How long a lease lives that its holder does not renew: the delay that a lost worker costs
+    ///
+    /// All workers of a kind must be given the same.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=600))]
     lease_seconds: u32,
     /// Shards that this process reads at most
