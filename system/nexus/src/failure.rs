@@ -1,6 +1,6 @@
 //! What can go wrong before or while a service runs, and the exit code for it.
 
-use std::{io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use nexus_aws::ProvisionError;
 use nexus_aws_bus::BusProvisionError;
@@ -43,10 +43,9 @@ pub(crate) enum Failure {
     #[error("{what} cannot be read: {reason}")]
     Unreadable { what: String, reason: String },
     #[error(
-        "the work under way had not ended {} s after the request to stop; it was broken off and will be repeated",
-        .grace.as_secs()
+        "the work under way did not end in time after the request to stop: it was broken off, and will be repeated"
     )]
-    BrokenOff { grace: Duration },
+    BrokenOff,
     #[error(
         "AWS_LAMBDA_RUNTIME_API {0}\n\nhint: Lambda sets it; outside of Lambda run `nexus event-router`, `nexus \
          projection` or `nexus notifier` instead"
@@ -75,7 +74,7 @@ impl Failure {
             | Failure::ProvisionBus(_)
             | Failure::Lookup { .. }
             | Failure::Unreadable { .. }
-            | Failure::BrokenOff { .. }
+            | Failure::BrokenOff
             | Failure::RuntimeEnded(_)
             | Failure::Runtime(_) => ExitCode::FAILURE,
         }

@@ -13,7 +13,7 @@ use crate::{
     aws::Aws,
     failure::Failure,
     metrics::Metrics,
-    stop::stop_requested,
+    stop::StopRequests,
     wiring::Wiring,
 };
 
@@ -39,12 +39,13 @@ pub(crate) async fn run(arguments: LambdaArguments) -> Result<(), Failure> {
             return Err(failure);
         }
     };
+    let mut requests = StopRequests::listen()?;
     let runtime = LambdaRuntime::new(platform, runtime_api, function);
     tokio::select! {
         biased;
         ended = runtime.run() => match ended? {},
         // The environment is shut down; between invocations nothing is under way.
-        () = stop_requested() => Ok(()),
+        () = requests.next() => Ok(()),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The programs: each from its arguments to its orderly end.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use nexus_platform::ProductionPlatform;
-use nexus_ports::{Acceptor, Platform};
+use nexus_ports::{Acceptor, NoMetrics, Platform};
 
 use crate::{
     arguments::{
@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     metrics::Metrics,
     policies,
-    stop::{stop_requested, work_until_stopped},
+    stop::{StopRequests, work_until_stopped},
     wiring::Wiring,
 };
 
@@ -26,21 +26,24 @@ const WORKER_GRACE: Duration = Duration::from_secs(25);
 
 pub(crate) async fn command_service(arguments: CommandServiceArguments) -> Result<(), Failure> {
     let platform = listening_platform("command-service", &arguments.listen);
-    let metrics = Metrics::new(&platform, "command-service");
-    let wiring = wiring(&platform, &arguments.aws, &arguments.tables, &metrics)?;
+    let wiring = Wiring::new(&platform, Aws::new(&arguments.aws)?, &arguments.tables, Arc::new(NoMetrics));
     let service = wiring.command_service(policies::enforcer(arguments.policies.as_deref()).await?)?;
-    let router = nexus_command_service::router(std::sync::Arc::new(service));
+    let router = nexus_command_service::router(Arc::new(service));
+    let mut requests = StopRequests::listen()?;
     let acceptor = listen(&platform, &arguments.listen).await?;
-    nexus_command_service::serve_until(platform, acceptor, router, stop_requested(), REQUEST_GRACE).await;
+    nexus_command_service::serve_until(platform, acceptor, router, async { requests.next().await }, REQUEST_GRACE)
+        .await;
     Ok(())
 }
 
 pub(crate) async fn query_dashboard(arguments: QueryDashboardArguments) -> Result<(), Failure> {
     let platform = listening_platform("query-dashboard", &arguments.listen);
-    let metrics = Metrics::new(&platform, "query-dashboard");
-    let router = wiring(&platform, &arguments.aws, &arguments.tables, &metrics)?.query_dashboard();
+    let wiring = Wiring::new(&platform, Aws::new(&arguments.aws)?, &arguments.tables, Arc::new(NoMetrics));
+    let router = wiring.query_dashboard();
+    let mut requests = StopRequests::listen()?;
     let acceptor = listen(&platform, &arguments.listen).await?;
-    nexus_query_dashboard::serve_until(platform, acceptor, router, stop_requested(), REQUEST_GRACE).await;
+    nexus_query_dashboard::serve_until(platform, acceptor, router, async { requests.next().await }, REQUEST_GRACE)
+        .await;
     Ok(())
 }
 
@@ -51,12 +54,11 @@ pub(crate) async fn event_router(arguments: EventRouterArguments) -> Result<(), 
     let wiring = wiring(&platform, &ends.aws, &ends.tables, &metrics)?;
     let router = wiring.event_router(ends).await?;
     let worker = wiring.router_worker(router, arguments.worker).await?;
-    say(&format!(
-        "routing the events of table {} to stream {} and a topic",
-        ends.tables.events_table, ends.core_stream
-    ))?;
+    let requests = StopRequests::listen()?;
+    let (table, stream, topic) = (&ends.tables.events_table, &ends.core_stream, &ends.background_topic);
+    say(&format!("routing the events of table {table} to stream {stream} and topic {topic}"))?;
     let _flush = metrics.start_flushing();
-    work_until_stopped(&platform, WORKER_GRACE, |stop| worker.run_until(stop)).await
+    work_until_stopped(&platform, WORKER_GRACE, requests, |stop| worker.run_until(stop)).await
 }
 
 pub(crate) async fn projection(arguments: ProjectionArguments) -> Result<(), Failure> {
@@ -65,9 +67,10 @@ pub(crate) async fn projection(arguments: ProjectionArguments) -> Result<(), Fai
     let ends = &arguments.ends;
     let wiring = wiring(&platform, &ends.aws, &ends.tables, &metrics)?;
     let worker = wiring.projection_worker(ends, arguments.worker).await?;
+    let requests = StopRequests::listen()?;
     say(&format!("projecting stream {} onto table {}", ends.core_stream, ends.tables.views_table))?;
     let _flush = metrics.start_flushing();
-    work_until_stopped(&platform, WORKER_GRACE, |stop| worker.run_until(stop)).await
+    work_until_stopped(&platform, WORKER_GRACE, requests, |stop| worker.run_until(stop)).await
 }
 
 pub(crate) async fn notifier(arguments: NotifierArguments) -> Result<(), Failure> {
@@ -77,9 +80,10 @@ pub(crate) async fn notifier(arguments: NotifierArguments) -> Result<(), Failure
     let wiring = wiring(&platform, &ends.aws, &ends.tables, &metrics)?;
     let batches_at_once = usize::try_from(arguments.batches_at_once).unwrap_or(usize::MAX);
     let worker = wiring.notification_worker(ends, batches_at_once).await?;
+    let requests = StopRequests::listen()?;
     say(&format!("recording notifications in table {}", ends.tables.outbox_table))?;
     let _flush = metrics.start_flushing();
-    work_until_stopped(&platform, WORKER_GRACE, |stop| worker.run_until(stop)).await
+    work_until_stopped(&platform, WORKER_GRACE, requests, |stop| worker.run_until(stop)).await
 }
 
 pub(crate) async fn dlq_processor(arguments: DlqProcessorArguments) -> Result<(), Failure> {
@@ -87,9 +91,10 @@ pub(crate) async fn dlq_processor(arguments: DlqProcessorArguments) -> Result<()
     let metrics = Metrics::new(&platform, "dlq-processor");
     let wiring = wiring(&platform, &arguments.router.aws, &arguments.router.tables, &metrics)?;
     let processor = wiring.dlq_processor(&arguments).await?;
+    let requests = StopRequests::listen()?;
     say("working off dead letters and releasing parked aggregates")?;
     let _flush = metrics.start_flushing();
-    let account = work_until_stopped(&platform, WORKER_GRACE, |stop| processor.run_until(stop)).await?;
+    let account = work_until_stopped(&platform, WORKER_GRACE, requests, |stop| processor.run_until(stop)).await?;
     say(&format!(
         "dead letters: {} received, {} redriven, {} quarantined, {} left; parked aggregates: {} released",
         account.received, account.redriven, account.quarantined, account.left, account.released

@@ -46,7 +46,7 @@ fn what_the_caller_can_mend_ends_with_2_and_a_hint() {
         (&["query-dashboard"], &[], "AWS_ACCESS_KEY_ID"),
         (&["query-dashboard"], CONTAINER_ELSEWHERE, "agents of ECS and EKS"),
         (&["lambda", "event-router"], CREDENTIALS, "AWS_LAMBDA_RUNTIME_API is not set"),
-        (&["lambda", "saga"], CREDENTIALS, "event-router"),
+        (&["lambda", "projektion"], CREDENTIALS, "projection"),
     ];
     for (arguments, environment, expected) in cases {
         let output = nexus(arguments, environment);

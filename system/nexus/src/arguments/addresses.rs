@@ -1,10 +1,20 @@
 //! Names, ARNs and URLs, checked before anything is called: AWS's own answers to a wrong one are hard to read.
 
+use std::fmt;
+
 /// A topic as it was named on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TopicAddress {
     Name(String),
     Arn(String),
+}
+
+impl fmt::Display for TopicAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TopicAddress::Name(text) | TopicAddress::Arn(text) => f.write_str(text),
+        }
+    }
 }
 
 /// A queue as it was named on the command line.

@@ -18,6 +18,8 @@ pub(crate) struct RouterEnds {
     #[arg(long, env = "NEXUS_CORE_STREAM", value_name = "NAME", default_value_t = BusNames::default().core_stream, value_parser = stream_name)]
     pub(crate) core_stream: String,
     /// SNS topic that all other events go to
+    ///
+    /// A name is looked up in the list of topics, which needs leave for sns:ListTopics; an ARN is not.
     #[arg(long, env = "NEXUS_BACKGROUND_TOPIC", value_name = "NAME|ARN", default_value = "nexus-background", value_parser = topic_address)]
     pub(crate) background_topic: TopicAddress,
     #[command(flatten)]
@@ -85,6 +87,8 @@ impl WorkerArguments {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct NotifierEnds {
     /// SQS queue of notifications
+    ///
+    /// A name is looked up, which needs leave for sqs:GetQueueUrl; a URL is not.
     #[arg(long, env = "NEXUS_NOTIFICATION_QUEUE", value_name = "NAME|URL", default_value = "nexus-notifications", value_parser = queue_address)]
     pub(crate) notification_queue: QueueAddress,
     /// How long a received message stays hidden from others while it is worked on
