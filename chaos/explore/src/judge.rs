@@ -2,12 +2,12 @@
 
 use nexus_checkers::{Attempt, CheckInput, Finding, Response, Violation};
 use nexus_cloud::JournalEntry;
-use nexus_faults::{Contract, Firing, PlannedFault};
+use nexus_faults::{Contract, Fault, Firing, PlannedFault};
 use nexus_reports::{CheckRecord, FaultRecord, GoalRecord, TrialRecord, Verdict};
 
 use crate::{
     child::TrialOutput,
-    convert,
+    convert, coverage, dead_letters,
     measure::measure,
     play::{EPOCH_UNIX_NS, Played},
     trial::Trial,
@@ -33,6 +33,9 @@ pub fn judge(trial: &Trial, played: &Played, want_trace: bool) -> TrialOutput {
     record.checks = verdicts.checks;
     record.faults = faults;
     record.goals = goals(&input);
+    record.dead_letters = trial.bus.is_there().then(|| dead_letters::account(played));
+    let reached = record.goals.iter().filter(|goal| goal.reached).map(|goal| goal.name.clone());
+    record.coverage = coverage::marks(&played.journal, fired(trial, played), reached);
     record.latency = measured.latency;
     record.shares = measured.shares;
     record.series = measured.series;
@@ -41,6 +44,18 @@ pub fn judge(trial: &Trial, played: &Played, want_trace: bool) -> TrialOutput {
     record.simulated_s = played.summary.simulated.as_secs_f64();
     let trace = (want_trace || verdict == Verdict::Broken).then(|| played.trace.lines.clone());
     TrialOutput { record, violations: verdicts.violations, trace }
+}
+
+/// Kind, and endpoint where it is a fault of calls, of each firing.
+fn fired(trial: &Trial, played: &Played) -> impl Iterator<Item = (String, Option<String>)> {
+    played.firings.iter().filter_map(|firing| {
+        let planned = trial.faults.iter().find(|planned| planned.id == firing.fault_id)?;
+        let service = match &planned.fault {
+            Fault::Call { address, .. } => Some(address.service.to_string()),
+            Fault::Environment(_) => None,
+        };
+        Some((planned.kind().to_string(), service))
+    })
 }
 
 #[derive(Default)]
@@ -109,6 +124,10 @@ fn fault_records(faults: &[PlannedFault], firings: &[Firing]) -> Vec<FaultRecord
             planned_until_ms,
             fired: own().count() as u64,
             first_fired_ms: own().map(|firing| firing.at_ms).min(),
+            acted_until_ms: match &planned.fault {
+                Fault::Call { .. } => own().map(|firing| firing.at_ms).max(),
+                Fault::Environment(_) => own().map(|firing| firing.at_ms.max(planned_until_ms)).max(),
+            },
         }
     };
     faults.iter().map(record).collect()

@@ -1,8 +1,9 @@
 //! Open-loop customers with intended start times, and recorded workloads.
 //!
 //! A [`Workload`] is data: what each customer asks, and when it means to. It does not depend on answers: a slow
-//! system is asked no less, which is what makes latencies honest. Two ways lead to one: [`WorkloadShape::generate`]
-//! draws it from a seed, [`parse_jsonl`] reads it from a file.
+//! system is asked no less, which is what makes latencies honest. Three ways lead to one:
+//! [`WorkloadShape::generate`] draws it from a seed, [`tpch`] takes the orders of a public benchmark, [`parse_jsonl`]
+//! reads it from a file.
 //!
 //! Nothing of `system/` is imported here. Commands are JSON as a stranger would write it, so that a change of the
 //! system's own types cannot silently change what is asked of it.
@@ -13,11 +14,13 @@ mod jsonl;
 mod life;
 mod plan;
 mod shape;
+mod tpch;
 
 use serde::{Deserialize, Serialize};
 
 pub use jsonl::{WorkloadError, parse_jsonl};
-pub use shape::{InvalidShape, WorkloadShape};
+pub use shape::{InvalidShape, WorkloadShape, WorkloadSource};
+pub use tpch::tpch;
 
 /// All that customers will ask during a trial.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]

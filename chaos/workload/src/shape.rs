@@ -12,7 +12,19 @@ use crate::{
     Workload,
     fate::{Draw, Fates},
     plan::Planner,
+    tpch,
 };
+
+/// Where a workload's commands come from.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkloadSource {
+    /// Drawn from the seed by the shape's knobs.
+    #[default]
+    Drawn,
+    /// Orders of the TPC-H benchmark; see [`crate::tpch`].
+    Tpch,
+}
 
 /// How a generated workload looks. Every field has a default; an unknown key is an error.
 ///
@@ -21,6 +33,9 @@ use crate::{
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct WorkloadShape {
+    pub source: WorkloadSource,
+    /// With `source = "tpch"`: how many orders of the data set. The knobs that only draws know then stay at their defaults.
+    pub orders: u64,
     pub customers: u32,
     pub duration_ms: u64,
     /// The mean rate. Arrivals are a Poisson process: customers do not wait for one another.
@@ -51,6 +66,8 @@ pub struct WorkloadShape {
 impl Default for WorkloadShape {
     fn default() -> Self {
         Self {
+            source: WorkloadSource::Drawn,
+            orders: 1_000,
             customers: 16,
             duration_ms: 30_000,
             operations_per_second: 20.0,
@@ -83,6 +100,14 @@ pub enum InvalidShape {
     Rate { value: f64 },
     #[error("the workload would have about {operations} operations; at most {}", WorkloadShape::OPERATIONS_MAX)]
     TooMany { operations: f64 },
+    #[error("`orders` has a meaning only with `source = \"tpch\"`")]
+    UnusedOrders,
+    #[error("`{field}` has no meaning with `source = \"tpch\"`; leave it out")]
+    Unused { field: &'static str },
+    #[error(
+        "{orders} orders at this rate need up to {needed_ms} ms, and arrivals end after {duration_ms} ms; let them arrive for longer, or faster"
+    )]
+    TooShort { orders: u64, needed_ms: f64, duration_ms: u64 },
 }
 
 impl WorkloadShape {
@@ -101,7 +126,8 @@ impl WorkloadShape {
             ("aggregates", u64::from(self.aggregates)),
             ("duration_ms", self.duration_ms),
         ];
-        if let Some((field, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+        let orders = (self.source == WorkloadSource::Tpch).then_some(("orders", self.orders));
+        if let Some((field, _)) = counts.into_iter().chain(orders).find(|(_, count)| *count == 0) {
             return Err(InvalidShape::Zero { field });
         }
         if let Some((field, value)) = self.shares().into_iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
@@ -120,6 +146,32 @@ impl WorkloadShape {
         if operations > Self::OPERATIONS_MAX {
             return Err(InvalidShape::TooMany { operations });
         }
+        match self.source {
+            WorkloadSource::Drawn => self.check_drawn(),
+            WorkloadSource::Tpch => self.check_tpch(),
+        }
+    }
+
+    fn check_drawn(&self) -> Result<(), InvalidShape> {
+        // A count of orders that nothing reads would be believed by whoever wrote it.
+        if self.orders != Self::default().orders {
+            return Err(InvalidShape::UnusedOrders);
+        }
+        Ok(())
+    }
+
+    fn check_tpch(&self) -> Result<(), InvalidShape> {
+        let default = Self::default();
+        let aggregates = (self.aggregates != default.aggregates).then_some("aggregates");
+        let shares = self.shares().into_iter().zip(default.shares());
+        let share = shares.filter(|(is, was)| is.1 != was.1).map(|(is, _)| is.0).next();
+        if let Some(field) = aggregates.or(share) {
+            return Err(InvalidShape::Unused { field });
+        }
+        let needed_ms = self.tpch_needs_ms();
+        if needed_ms > self.duration_ms as f64 {
+            return Err(InvalidShape::TooShort { orders: self.orders, needed_ms, duration_ms: self.duration_ms });
+        }
         Ok(())
     }
 
@@ -128,6 +180,9 @@ impl WorkloadShape {
     /// # Panics
     /// If [`WorkloadShape::check`] fails.
     pub fn generate(&self, seed: u64) -> Workload {
+        if self.source == WorkloadSource::Tpch {
+            return self.tpch(seed);
+        }
         let mut seed_bytes = [0_u8; 32];
         seed_bytes[..8].copy_from_slice(&seed.to_le_bytes());
         seed_bytes[8..24].copy_from_slice(b"nexus workload 1");
@@ -149,9 +204,17 @@ impl WorkloadShape {
             panic!("{error}");
         }
         let shape = self.clone();
+        if self.source == WorkloadSource::Tpch {
+            return any::<u64>().prop_map(move |seed| shape.tpch(seed)).boxed();
+        }
         let count = self.draws();
         vec(any::<[u64; Draw::DICE]>(), count)
             .prop_map(move |dice| Planner::new(shape.clone()).plan(dice.into_iter().map(Draw::new)))
+            .boxed()
+    }
+
+    fn tpch(&self, seed: u64) -> Workload {
+        tpch::tpch(self.orders, self.operations_per_second, self.customers, seed)
     }
 
     pub(crate) fn fates(&self) -> Fates {
@@ -159,6 +222,9 @@ impl WorkloadShape {
     }
 
     fn operations_expected(&self) -> f64 {
+        if self.source == WorkloadSource::Tpch {
+            return self.orders as f64 * tpch::OPERATIONS_PER_ORDER_MAX as f64;
+        }
         self.operations_per_second * (self.duration_ms as f64) / 1_000.0
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nexus_cloud::{
     AnswerFate, Assumptions, CallPlan, CloudConfig, EntryFailureCode, JournalEntry, MessageStepKind as Step, Quirk,
-    RefuseBefore, Service,
+    RefuseBefore, Service, SnsConfig,
 };
 use queues::{Client, MS, SECOND, bodies, element, elements, exact, queue_arn, quirk, topic_arn};
 use serde_json::{Value, json};
@@ -436,12 +436,20 @@ fn lasting_failures_end_a_delivery_at_once() {
     client.wait(SECOND);
     assert_eq!(client.steps(Step::Dropped)[0].note, "InvalidParameterValue");
 
+    // A dead-letter queue takes it without them.
+    client.create("lost", json!({}));
+    client.create("other", json!({}));
+    subscribe(&mut client, "t", "other", &[("RawMessageDelivery", "true"), ("RedrivePolicy", &policy)]);
+    publish(&mut client, "t", "n", &more);
+    client.wait(SECOND);
+    assert_eq!((bodies(&client.take("lost")), client.take("other")), (vec!["n"], vec![]));
+
     // A function that does not exist.
     let function = "arn:aws:lambda:us-east-1:000000000000:function:nowhere";
     client.sns("Subscribe", &[("TopicArn", &topic_arn("t")), ("Protocol", "lambda"), ("Endpoint", function)]);
     publish(&mut client, "t", "m", &[]);
     client.wait(SECOND);
-    assert_eq!(client.steps(Step::Dropped)[1].place, "t/nowhere");
+    assert_eq!(client.steps(Step::Dropped).last().unwrap().place, "t/nowhere");
     assert_eq!(client.cloud.inspect(Service::Sns)["pending_deliveries"], json!([]));
 }
 
@@ -594,6 +602,22 @@ fn fifo_topics_forget_duplicates_for_five_minutes() {
     assert_ne!(publish_same(&mut client), first);
     client.wait(Duration::from_secs(1));
     assert_eq!(client.story("t.fifo").len(), 2);
+}
+
+#[test]
+fn fifo_topics_have_a_rate() {
+    let sns = SnsConfig { fifo_messages_per_second: 3, ..SnsConfig::default() };
+    let mut client = with_fifo_topic(CloudConfig { sns, ..exact() });
+    let t = topic_arn("t.fifo");
+    let results: Vec<Result<String, queues::Refused>> = ["a", "b", "c", "d", "e"]
+        .iter()
+        .map(|text| client.try_sns("Publish", &[("TopicArn", &t), ("Message", text), ("MessageGroupId", "g")]))
+        .collect();
+    let refused: Vec<&queues::Refused> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+    assert_eq!(refused.len(), 2);
+    assert_eq!((refused[0].status, refused[0].code.as_str()), (429, "Throttled"));
+    client.wait(SECOND);
+    assert_eq!(bodies(&client.take("q.fifo")), ["a", "b", "c"]);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use futures_util::{StreamExt, stream};
 use nexus_ports::{
-    ParkReason, ParkedAggregate, ReadFailure, ReplayFailure, StreamCatalogue, StreamName, Version, WriteFailure,
+    ParkReason, ParkedAggregate, ReadFailure, ReplayFailure, StreamCatalogue, StreamName, StreamPage, Version,
+    WriteFailure,
 };
 
 use crate::{ROUTER_CONSUMER, Router, router::Shared, router::lost, routing::kept_body};
@@ -75,11 +76,7 @@ impl Router {
 }
 
 impl Shared {
-    async fn page_of(
-        &self,
-        catalogue: &dyn StreamCatalogue,
-        after: Option<&str>,
-    ) -> Result<(Vec<StreamName>, Option<String>), ReadFailure> {
+    async fn page_of(&self, catalogue: &dyn StreamCatalogue, after: Option<&str>) -> Result<StreamPage, ReadFailure> {
         let mut attempts = 0;
         loop {
             attempts += 1;

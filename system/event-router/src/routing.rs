@@ -123,10 +123,7 @@ impl Routing {
                 btree_map::Entry::Occupied(mut standing) => standing.get_mut().tickets.extend(item.tickets),
                 btree_map::Entry::Vacant(free) => {
                     free.insert(item);
-                    // What is under way is not taken out from under its call.
-                    if let Some(entry) = entry
-                        && !aggregate.is_busy
-                    {
+                    if let Some(entry) = entry {
                         settled = aggregate.take_covered(entry);
                     }
                 }
@@ -393,10 +390,15 @@ fn parked(key: &str, aggregate: &Aggregate, version: Option<Version>, unix_time:
         .fault
         .clone()
         .unwrap_or_else(|| Fault { reason: ParkReason::Poison, detail: "the record cannot be routed".to_owned() });
+    // Where versions before this one are lost even to the event store, they are what the aggregate waits for.
+    let first = version.map(|version| match aggregate.known {
+        Some(known) if known.last < version => known.last.next(),
+        _ => version,
+    });
     Some(ParkedAggregate {
         consumer: ROUTER_CONSUMER.to_owned(),
         key: key.to_owned(),
-        first_version: version,
+        first_version: first,
         last_version: aggregate.waiting.last_key_value().map(|(last, _)| *last),
         body: kept_body(item.body()),
         reason: fault.reason,

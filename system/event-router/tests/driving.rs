@@ -8,7 +8,7 @@ use std::time::Duration;
 use nexus_event_router::{ROUTER_CONSUMER, Repaired};
 use nexus_ports::{
     AggregateReplayer, BoxFuture, FeedHandler, ParkReason, ParkingLot, ReadFailure, ReplayFailure, StreamCatalogue,
-    StreamName, UnknownOutcome, Version,
+    StreamName, StreamPage, UnknownOutcome, Version,
 };
 use nexus_ports_testing::{CallFate, EntryFate, ReadFate, WriteFate};
 use support::{
@@ -222,7 +222,7 @@ struct Catalogue {
 }
 
 impl StreamCatalogue for Catalogue {
-    fn page(&self, after: Option<String>) -> BoxFuture<'_, Result<(Vec<StreamName>, Option<String>), ReadFailure>> {
+    fn page(&self, after: Option<String>) -> BoxFuture<'_, Result<StreamPage, ReadFailure>> {
         let index = after.map_or(0, |after| after.parse::<usize>().unwrap());
         let fails = index == 1 && {
             let mut failures = self.failures.lock().unwrap();
@@ -293,4 +293,23 @@ async fn a_repair_parks_once_and_from_the_earliest_event_whatever_the_parking_lo
             "{fates:?} {standing_from:?}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_aggregates_share_full_batches() {
+    let world = World::new(1);
+    let mut handler = world.router().begin_shard("shard", 1, "");
+    let names: Vec<_> = (0..1_000).map(|index| format!("order-{index}")).collect();
+    let mut position = 0;
+    for version in 1..=3 {
+        let records = names.iter().map(|name| {
+            position += 1;
+            record(position, &event(name, version))
+        });
+        let handled = handler.handle(records.collect()).await;
+        assert_eq!(handled.durable_through, Some(number(position)));
+    }
+    let sizes: Vec<_> = world.stream.calls().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [500; 6]);
+    assert_eq!(world.store.reads(), 0);
 }

@@ -323,7 +323,7 @@ fn block_on(script: &Script, met: &mut Met) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn every_event_arrives_in_order_or_waits_with_its_aggregate(script in script()) {

@@ -234,8 +234,13 @@ impl ShardReader {
         if let Some(arrived_at_ms) = first_arrival.filter(|at_ms| self.is_stale_by(*at_ms)) {
             self.gap = Some(Gap { next_arrival_ms: Some(arrived_at_ms), ..Gap::new(now) });
         }
-        // After a gap the oldest records that are left may be ones that the handler has already.
-        let is_new = |record: &FeedRecord| self.last_read.as_ref().is_none_or(|last| record.sequence_number > *last);
+        // After a gap the oldest records that are left may be ones that the handler has already, or that are durable.
+        let durable = match &self.progress {
+            ShardProgress::After(number) => Some(number),
+            ShardProgress::Untouched | ShardProgress::Finished => None,
+        };
+        let known_through = durable.max(self.last_read.as_ref()).cloned();
+        let is_new = |record: &FeedRecord| Some(&record.sequence_number) > known_through.as_ref();
         let fresh: Vec<FeedRecord> = records.into_iter().filter(is_new).collect();
         if let Some(last) = fresh.last() {
             self.resume = FeedStart::After(last.sequence_number.clone());

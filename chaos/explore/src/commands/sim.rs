@@ -246,6 +246,7 @@ fn assemble(
     record.latency_model = latency_model();
     record.assumptions = assumptions(&record);
     record.capabilities = capabilities(&engine);
+    record.coverage_rows = crate::coverage::rows();
     record
 }
 

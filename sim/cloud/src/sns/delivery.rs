@@ -22,6 +22,8 @@ const ATTEMPTS_MAX: u32 = 100_015;
 const AT_ONCE: u32 = 3;
 const A_SECOND_APART: u32 = AT_ONCE + 2;
 const BACKING_OFF: u32 = A_SECOND_APART + 10;
+/// Attributes of a message in a queue.
+const QUEUE_ATTRIBUTES_MAX: usize = 10;
 const LONGEST_PAUSE_SECONDS: f64 = 20.0;
 
 /// One message on its way to one subscriber.
@@ -187,6 +189,10 @@ impl Sns {
             Protocol::Sqs => {
                 let mut request = delivery.request.clone();
                 request["QueueUrl"] = json!(super::envelope::queue_url(context, &target));
+                // What no queue could hold is not to be the reason why this one cannot either.
+                if request["MessageAttributes"].as_object().is_some_and(|it| it.len() > QUEUE_ATTRIBUTES_MAX) {
+                    request["MessageAttributes"] = json!({});
+                }
                 request
             }
             Protocol::Lambda => json!({

@@ -29,15 +29,26 @@ use crate::{
     sqs::{Input, arn_name},
 };
 
-/// Nothing of a topic is configured beyond the assumptions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct SnsConfig {}
+pub struct SnsConfig {
+    /// FIFO topics refuse messages above their rate.
+    pub enforce_throughput: bool,
+    /// Messages a second that a FIFO topic takes, unless its throughput is counted per message group.
+    pub fifo_messages_per_second: u32,
+}
+
+impl Default for SnsConfig {
+    fn default() -> Self {
+        Self { enforce_throughput: true, fifo_messages_per_second: 3_000 }
+    }
+}
 
 type Outcome = Result<Value, ServiceError>;
 
 #[derive(Debug, Default)]
 pub struct Sns {
+    config: SnsConfig,
     topics: BTreeMap<String, Topic>,
     /// By ARN.
     subscriptions: BTreeMap<String, Subscription>,
@@ -48,8 +59,8 @@ pub struct Sns {
 }
 
 impl Sns {
-    pub fn new(_config: SnsConfig) -> Self {
-        Self::default()
+    pub fn new(config: SnsConfig) -> Self {
+        Self { config, ..Self::default() }
     }
 
     fn dispatch(&mut self, context: &mut ServiceContext<'_>, operation: &str, request: &Value) -> Outcome {

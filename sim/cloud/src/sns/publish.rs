@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Outcome, Sns,
+    Outcome, Sns, SnsConfig,
     control::required,
-    errors::{check_attribute, entry_failure, invalid, of_reader},
+    errors::{check_attribute, entry_failure, invalid, of_reader, refusal},
     topic::{Protocol, Topic},
 };
 use crate::{
     entropy::hash_text,
-    interface::{MessageStep, MessageStepKind, Service, UnixNanos},
+    interface::{MessageStep, MessageStepKind, RefuseBefore, Service, UnixNanos},
     service::{ServiceContext, ServiceError},
     sqs::{
         Input, is_entry_id,
@@ -36,6 +36,7 @@ pub struct Notification {
     pub deduplication_id: Option<String>,
     pub sequence_number: Option<String>,
     pub at: UnixNanos,
+    pub signature_version: String,
 }
 
 /// The same text for all, or one for each protocol.
@@ -79,6 +80,7 @@ impl Sns {
                 .map_err(|_| invalid("TopicArn or TargetArn Reason: no value for required parameter"))?
                 .to_owned(),
         };
+        self.check_throughput(&arn, 1, context)?;
         let (answer, accepted) = self.accept(context, &arn, input)?;
         if let Some(notification) = accepted {
             self.fan_out(context, &arn, &notification, &quirks);
@@ -91,6 +93,7 @@ impl Sns {
         let arn = required(input, "TopicArn")?.to_owned();
         let max_bytes = self.topic_mut(&arn)?.max_message_bytes;
         let entries = entries(input, max_bytes)?;
+        self.check_throughput(&arn, entries.len(), context)?;
         let (mut successful, mut failed, mut accepted) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (id, entry)) in entries.into_iter().enumerate() {
             let failure = quirks.failure(index);
@@ -128,6 +131,17 @@ impl Sns {
         Ok(json!({"Successful": successful, "Failed": failed}))
     }
 
+    fn check_throughput(&mut self, arn: &str, count: usize, context: &ServiceContext<'_>) -> Result<(), ServiceError> {
+        let SnsConfig { enforce_throughput, fifo_messages_per_second } = self.config;
+        let topic = self.topic_mut(arn)?;
+        let is_limited = enforce_throughput && topic.fifo && !topic.deduplication_per_group;
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        if is_limited && !topic.throughput.admits("Publish", fifo_messages_per_second, count, context.now) {
+            return Err(refusal(RefuseBefore::ThrottleKeyRange));
+        }
+        Ok(())
+    }
+
     /// The answer, and the message unless the topic knows it already.
     fn accept(
         &mut self,
@@ -145,6 +159,7 @@ impl Sns {
         topic.accepted += 1;
         let address = format!("{}/{:016x}", topic.name, hash_text(draft.text));
         let id = message::unique_id(context.entropy, "sns-message-id", &address);
+        let signature_version = topic.others.get("SignatureVersion").cloned().unwrap_or_else(|| "1".to_owned());
         let sequence_number =
             topic.fifo.then(|| format!("{:020}", 10_000_000_000_000_000_000 + topic.accepted * 2_000));
         let mut answer = json!({"MessageId": id});
@@ -176,6 +191,7 @@ impl Sns {
             deduplication_id: draft.deduplication_id,
             sequence_number,
             at: context.now,
+            signature_version,
         };
         Ok((answer, Some(Arc::new(notification))))
     }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     interface::UnixNanos,
     service::ServiceError,
-    sqs::{arn_name, is_queue_arn},
+    sqs::{arn_name, is_queue_arn, throughput::Throughput},
 };
 
 /// How long a FIFO topic remembers a deduplication id.
@@ -39,6 +39,7 @@ pub struct Topic {
     pub subscriptions: BTreeSet<String>,
     pub deleted_subscriptions: usize,
     pub accepted: u64,
+    pub throughput: Throughput,
     remembered: BTreeMap<(String, String), (String, String)>,
     remembered_until: VecDeque<(UnixNanos, (String, String))>,
 }
@@ -78,6 +79,7 @@ impl Topic {
             subscriptions: BTreeSet::new(),
             deleted_subscriptions: 0,
             accepted: 0,
+            throughput: Throughput::default(),
             remembered: BTreeMap::new(),
             remembered_until: VecDeque::new(),
         }
@@ -234,7 +236,7 @@ impl Subscription {
                 self.next_filter = Some((from, filter));
             }
             "FilterPolicyScope" => {
-                self.scope = match value {
+                let scope = match value {
                     "MessageAttributes" => Scope::MessageAttributes,
                     "MessageBody" => Scope::MessageBody,
                     _ => {
@@ -243,7 +245,8 @@ impl Subscription {
                         )));
                     }
                 };
-                let filter = Filter::parse(self.filter_text.as_deref().unwrap_or_default(), self.scope)?;
+                let filter = Filter::parse(self.filter_text.as_deref().unwrap_or_default(), scope)?;
+                self.scope = scope;
                 self.next_filter = Some((from, filter));
             }
             "RedrivePolicy" if value.is_empty() || value == "{}" => self.dead_letters = None,

@@ -74,7 +74,7 @@ impl Sqs {
     pub(super) fn delete_queue(&mut self, context: &mut ServiceContext<'_>, input: Input<'_>) -> Outcome {
         let name = self.touch(context, input)?;
         let mut queue = self.queues.remove(&name).ok_or_else(no_queue)?;
-        queue.purge(context);
+        queue.purge(context, "its queue was deleted");
         for call_sequence in queue.polls.into_keys() {
             context.complete(call_sequence, Err(no_queue()));
         }
@@ -158,7 +158,7 @@ impl Sqs {
             let message = format!("Only one PurgeQueue operation on {name} is allowed every 60 seconds.");
             return Err(error("PurgeQueueInProgress", message).with_status(403));
         }
-        queue.purge(context);
+        queue.purge(context, "");
         queue.purged_at = Some(context.now);
         Ok(json!({}))
     }
@@ -244,7 +244,8 @@ fn policy_of(queue: &Queue, region: &str) -> Value {
     )
 }
 
-const ATTRIBUTES: &[&str] = &[
+/// The names of a queue's attributes.
+pub const ATTRIBUTES: &[&str] = &[
     "Policy",
     "VisibilityTimeout",
     "MaximumMessageSize",

@@ -18,7 +18,7 @@ pub(crate) mod quirks;
 mod receive;
 mod remove;
 mod send;
-mod throughput;
+pub(crate) mod throughput;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -168,7 +168,7 @@ impl Sqs {
         } else {
             config.fifo_calls_per_second
         };
-        if queue.throughput.admits(kind, rate, context.now) { Ok(()) } else { Err(errors::throttled()) }
+        if queue.throughput.admits(kind, rate, 1, context.now) { Ok(()) } else { Err(errors::throttled()) }
     }
 
     fn set_alarm(&mut self, context: &mut ServiceContext<'_>, at: UnixNanos, alarm: Alarm) {

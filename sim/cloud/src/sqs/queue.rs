@@ -225,11 +225,11 @@ impl Queue {
         }
     }
 
-    /// Everything goes.
-    pub fn purge(&mut self, context: &mut ServiceContext<'_>) {
+    /// Everything goes; the note says why.
+    pub fn purge(&mut self, context: &mut ServiceContext<'_>, note: &str) {
         let messages = std::mem::take(&mut self.messages);
         for message in messages.values() {
-            self.note(context, context.call_sequence, MessageStepKind::Purged, message, String::new());
+            self.note(context, context.call_sequence, MessageStepKind::Purged, message, note.to_owned());
         }
         self.lineup.clear();
         self.deadlines.clear();

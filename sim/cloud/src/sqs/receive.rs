@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Alarm, Sqs,
     attributes::RedrivePolicy,
+    control::ATTRIBUTES,
     errors::{error, invalid_value},
     input::Input,
     message::{self, Message, Place, Receipt},
@@ -194,10 +195,14 @@ fn request(queue: &Queue, input: Input<'_>) -> Result<ReceiveRequest, ServiceErr
         return Err(invalid_value(id, "ReceiveRequestAttemptId", reason));
     }
     let mut system = input.texts("MessageSystemAttributeNames")?;
-    system.extend(input.texts("AttributeNames")?);
-    if let Some(unknown) = system.iter().find(|name| **name != "All" && !SYSTEM_ATTRIBUTES.contains(name)) {
+    let is_known = |name: &&str| *name == "All" || SYSTEM_ATTRIBUTES.contains(name);
+    // The older member shares its names with the attributes of queues, which are nothing of a message.
+    let older = input.texts("AttributeNames")?;
+    let unknown = system.iter().find(|name| !is_known(name));
+    if let Some(unknown) = unknown.or_else(|| older.iter().find(|name| !is_known(name) && !ATTRIBUTES.contains(name))) {
         return Err(error("InvalidAttributeName", format!("Unknown Attribute {unknown}.")));
     }
+    system.extend(older);
     let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
     Ok(ReceiveRequest {
         count_max: count.and_then(|count| usize::try_from(count).ok()).unwrap_or(1),

@@ -1,4 +1,4 @@
-//! Calls a second that a FIFO queue takes of each kind.
+//! Calls or messages a second that a FIFO queue or topic takes of each kind.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ pub struct Throughput {
 }
 
 impl Throughput {
-    /// Whether a call of this kind may pass at `calls_per_second`.
-    pub fn admits(&mut self, kind: &'static str, calls_per_second: u32, now: UnixNanos) -> bool {
-        let most = f64::from(calls_per_second);
+    /// Whether so many of this kind may pass at a rate of `per_second`.
+    pub fn admits(&mut self, kind: &'static str, per_second: u32, count: u32, now: UnixNanos) -> bool {
+        let (most, wanted) = (f64::from(per_second), f64::from(count));
         let (since, tokens) = self.buckets.entry(kind).or_insert((now, most));
         *tokens = (*tokens + now.since(*since).as_secs_f64() * most).min(most);
         *since = now;
-        if *tokens < 1.0 {
+        if *tokens < wanted {
             return false;
         }
-        *tokens -= 1.0;
+        *tokens -= wanted;
         true
     }
 }
@@ -35,10 +35,11 @@ mod tests {
     fn a_second_holds_so_many_calls_of_each_kind() {
         let mut throughput = Throughput::default();
         let start = UnixNanos(1);
-        let admitted = (0..10).filter(|_| throughput.admits("SendMessage", 3, start)).count();
+        let admitted = (0..10).filter(|_| throughput.admits("SendMessage", 3, 1, start)).count();
         assert_eq!(admitted, 3);
-        assert!(throughput.admits("ReceiveMessage", 3, start));
-        assert!(!throughput.admits("SendMessage", 3, start.plus(Duration::from_millis(300))));
-        assert!(throughput.admits("SendMessage", 3, start.plus(Duration::from_millis(700))));
+        assert!(throughput.admits("ReceiveMessage", 3, 1, start));
+        assert!(!throughput.admits("SendMessage", 3, 1, start.plus(Duration::from_millis(300))));
+        assert!(throughput.admits("SendMessage", 3, 1, start.plus(Duration::from_millis(700))));
+        assert!(!throughput.admits("Publish", 3, 4, start) && throughput.admits("Publish", 3, 3, start));
     }
 }

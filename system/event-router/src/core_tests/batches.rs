@@ -70,15 +70,13 @@ fn only_failed_entries_are_tried_again_and_hold_back_only_their_own_aggregate() 
 #[test]
 fn a_rejected_call_has_its_events_sent_alone_so_that_only_the_guilty_is_parked() {
     let mut bench = Bench::new(Vec::new());
-    let records =
-        ["a", "b", "c"].iter().zip(1..).map(|(id, position)| record(position, &event(&format!("order-{id}"), 1)));
-    bench.accept(records.collect());
+    bench.accept((1..=40).map(|index| record(index, &event(&format!("order-{index}"), 1))).collect());
     let (mut accepted, mut parked) = (Vec::new(), Vec::new());
-    for _ in 0..50 {
+    for _ in 0..100 {
         bench.pass(10_000);
         for call in bench.calls() {
             match &call {
-                Call::Put { carried, .. } if carried.iter().any(|event| event.key == "order-b") => {
+                Call::Put { carried, .. } if carried.iter().any(|event| event.key == "order-20") => {
                     bench.answer_put(carried.clone(), Err(CallFailure::Rejected(rejected())));
                 }
                 Call::Put { carried, .. } => {
@@ -93,10 +91,9 @@ fn a_rejected_call_has_its_events_sent_alone_so_that_only_the_guilty_is_parked()
             }
         }
     }
-    accepted.sort();
-    assert_eq!(accepted, ["order-a", "order-c"]);
-    assert_eq!(parked, [("order-b".to_owned(), ParkReason::Poison)]);
-    assert_eq!(bench.durable(), Some(3));
+    assert_eq!(accepted.len(), 39);
+    assert_eq!(parked, [("order-20".to_owned(), ParkReason::Poison)]);
+    assert_eq!(bench.durable(), Some(40));
 }
 
 #[test]

@@ -78,21 +78,26 @@ fn a_gap_that_stays_is_closed_from_the_event_store() {
 }
 
 #[test]
-fn an_event_whose_predecessor_was_never_stored_is_poison() {
-    let mut bench = Bench::new(Vec::new());
-    bench.accept(vec![record(1, &event("order-a", 1)), record(2, &event("order-a", 3))]);
-    let batch = bench.put();
-    bench.accepted(batch);
-    bench.calls();
-    bench.pass(500);
-    bench.calls();
-    let page = EventPage { events: vec![event("order-a", 3)], has_more: false };
-    let stream = "order-a".parse().unwrap();
-    bench.routing.answered(Answer::Events { stream, outcome: Ok(page) }, bench.now);
-    let calls = bench.calls();
-    let [Call::Park(parked)] = calls.as_slice() else { panic!("{calls:?}") };
-    assert_eq!((parked.first_version, parked.reason), (Some(Version(3)), ParkReason::Poison));
-    assert!(parked.detail.contains("version 2"), "{}", parked.detail);
+fn an_aggregate_with_an_event_that_is_lost_even_to_the_store_waits_for_it() {
+    for stored in [vec![event("order-a", 5)], vec![event("order-a", 3), event("order-a", 4), event("order-a", 5)]] {
+        let mut bench = Bench::new(Vec::new());
+        bench.accept(vec![record(1, &event("order-a", 1)), record(2, &event("order-a", 5))]);
+        let batch = bench.put();
+        bench.accepted(batch);
+        bench.calls();
+        bench.pass(500);
+        bench.calls();
+        let page = EventPage { events: stored, has_more: false };
+        let stream = "order-a".parse().unwrap();
+        bench.routing.answered(Answer::Events { stream, outcome: Ok(page) }, bench.now);
+        let calls = bench.calls();
+        let [Call::Park(parked)] = calls.as_slice() else { panic!("{calls:?}") };
+        assert_eq!((parked.first_version, parked.last_version), (Some(Version(2)), Some(Version(5))));
+        assert_eq!(parked.reason, ParkReason::Poison);
+        assert!(parked.detail.contains("version 2"), "{}", parked.detail);
+        bench.parking_written(&calls[0], Ok(()));
+        assert_eq!(bench.durable(), Some(2));
+    }
 }
 
 #[test]

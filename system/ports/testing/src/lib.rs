@@ -5,9 +5,9 @@
 #![forbid(unsafe_code)]
 
 mod event_storage;
+mod memory_bus;
 mod memory_feed;
 mod memory_leases;
-mod memory_bus;
 mod memory_parking;
 mod memory_queue;
 mod memory_views;
@@ -15,9 +15,9 @@ mod network;
 mod platform;
 
 pub use event_storage::{MemoryEventStorage, ReadFate, WriteFate};
+pub use memory_bus::{CallFate, EntryFate, MemoryStream, MemoryTopic};
 pub use memory_feed::{FeedCall, FeedFate, MemoryFeed};
 pub use memory_leases::{LeaseWrite, MemoryLeaseStore};
-pub use memory_bus::{CallFate, EntryFate, MemoryStream, MemoryTopic};
 pub use memory_parking::MemoryParkingLot;
 pub use memory_queue::{CallFate as QueueCallFate, MemoryQueue, QueueStep};
 pub use memory_views::{MemoryOutbox, MemoryReadModel};

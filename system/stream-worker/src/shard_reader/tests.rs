@@ -1,4 +1,5 @@
 use nexus_ports::{NotSent, Rejected, Throttled, UnknownOutcome};
+use proptest::prelude::*;
 
 use super::*;
 use crate::lease_table::tests::at;
@@ -265,4 +266,151 @@ fn a_new_handler_begins_after_what_is_durable() {
     );
     reader.on_handler_gone(at(2), 0.5);
     assert_eq!(reader.step(at(2)), WorkStep::WaitUntil(at_ms(2_100)), "the second pause is longer");
+}
+
+/// What the feed, the handler or the listener does next in the property below.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// A page of this many records.
+    Page(usize),
+    CursorExpired,
+    Trimmed,
+    Throttled,
+    /// The handler makes all durable but this many.
+    Handled {
+        keeps_back: usize,
+        accepts_more: bool,
+    },
+    Panicked,
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        4 => (0usize..4).prop_map(Turn::Page),
+        1 => Just(Turn::CursorExpired),
+        1 => Just(Turn::Trimmed),
+        1 => Just(Turn::Throttled),
+        4 => (0usize..3, any::<bool>()).prop_map(|(keeps_back, accepts_more)| Turn::Handled { keeps_back, accepts_more }),
+        1 => Just(Turn::Panicked),
+    ]
+}
+
+/// A shard of `total` records, numbered from 1, and a handler.
+struct Model {
+    total: usize,
+    /// The next record that the open cursor gives.
+    cursor_at: usize,
+    /// Records that the present handler was given and has not made durable.
+    held: Vec<SequenceNumber>,
+    durable: usize,
+}
+
+impl Model {
+    /// Carries out one step, as the turn has it where the turn fits it, else smoothly.
+    fn carry_out(
+        &mut self,
+        reader: &mut ShardReader,
+        step: WorkStep,
+        turn: Turn,
+        now: Monotonic,
+    ) -> Result<(), TestCaseError> {
+        match step {
+            WorkStep::Open(FeedStart::Oldest) => {
+                self.cursor_at = 1;
+                reader.on_open(Ok(cursor("c")), now, WALL, 0.5);
+            }
+            WorkStep::Open(FeedStart::After(number)) => {
+                self.cursor_at = number.as_str().parse::<usize>().unwrap() + 1;
+                reader.on_open(Ok(cursor("c")), now, WALL, 0.5);
+            }
+            WorkStep::Read(_) => {
+                let failure = match turn {
+                    Turn::CursorExpired => Some(FeedFailure::CursorExpired),
+                    Turn::Trimmed => Some(FeedFailure::Trimmed),
+                    Turn::Throttled => Some(FeedFailure::Throttled(Throttled { code: String::new() })),
+                    _ => None,
+                };
+                let count = if let Turn::Page(count) = turn { count } else { 1 };
+                let end = (self.cursor_at + count).min(self.total + 1);
+                let values: Vec<u64> = (self.cursor_at..end).map(|value| value as u64).collect();
+                let answer = failure.map_or_else(|| Ok(page(&values, (end <= self.total).then_some("c"))), Err);
+                if answer.is_ok() {
+                    self.cursor_at = end;
+                }
+                reader.on_page(answer, now, WALL, now, 0.5);
+            }
+            WorkStep::Handle if matches!(turn, Turn::Panicked) => {
+                reader.begin_handle();
+                self.held.clear();
+                reader.on_handler_gone(now, 0.5);
+            }
+            WorkStep::Handle => self.handle(reader, turn, now)?,
+            WorkStep::ReportGap(_) => reader.on_gap_reported(!matches!(turn, Turn::Throttled), WALL, now, 0.5),
+            WorkStep::LookForShard => prop_assert!(false, "the shard was never missing"),
+            WorkStep::WaitUntil(_) | WorkStep::Finish => {}
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, reader: &mut ShardReader, turn: Turn, now: Monotonic) -> Result<(), TestCaseError> {
+        let records = reader.begin_handle();
+        for record in records {
+            let expected = self.held.last().map_or(self.durable, |last| last.as_str().parse().unwrap()) + 1;
+            prop_assert_eq!(
+                &record.sequence_number,
+                &number(expected as u64),
+                "each handler gets each record once, in order"
+            );
+            self.held.push(record.sequence_number);
+        }
+        let (keeps_back, accepts_more) = match turn {
+            Turn::Handled { keeps_back, accepts_more } => (keeps_back, accepts_more),
+            _ => (0, true),
+        };
+        let count = self.held.len().saturating_sub(keeps_back);
+        let through = self.held.drain(..count).next_back();
+        if let Some(through) = &through {
+            self.durable = through.as_str().parse().unwrap();
+        }
+        let answer = Handled {
+            durable_through: through,
+            memory: self.durable.to_string(),
+            call_again_after: None,
+            accepts_more,
+        };
+        reader.on_handled(answer, now);
+        Ok(())
+    }
+}
+
+proptest! {
+    /// Whatever the feed and the handler do: no record is skipped or given twice to one handler, progress is what the
+    /// handler made durable and comes with its memory, no step is due again at once for ever, and the shard is finished
+    /// exactly when everything is durable.
+    #[test]
+    fn any_feed_is_read_to_its_end(total in 0usize..12, turns in proptest::collection::vec(turn(), 0..80)) {
+        let mut reader = reader(ShardProgress::Untouched);
+        let mut model = Model { total, cursor_at: 1, held: Vec::new(), durable: 0 };
+        let mut now = at(0);
+        let mut turns = turns.into_iter().chain(std::iter::repeat(Turn::Page(3)));
+        for _ in 0..400 {
+            let step = reader.step(now);
+            if step == WorkStep::Finish {
+                break;
+            }
+            if let WorkStep::WaitUntil(until) = step {
+                prop_assert!(until > now, "a wait that is over already");
+                now = until;
+                continue;
+            }
+            model.carry_out(&mut reader, step, turns.next().unwrap(), now)?;
+            let wanted = if model.durable == 0 { ShardProgress::Untouched } else { after(model.durable as u64) };
+            prop_assert_eq!(reader.durable().0, &wanted);
+            if model.durable > 0 {
+                prop_assert_eq!(&reader.durable().1.memory, &model.durable.to_string());
+            }
+        }
+        prop_assert_eq!(reader.step(now), WorkStep::Finish);
+        prop_assert_eq!(model.durable, total);
+    }
 }
