@@ -88,3 +88,43 @@ impl Aws {
         Failure::Missing { what, region: self.arguments.region.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_s_own_endpoint_goes_before_the_common_one() {
+        let url = |name: &str| Some(format!("http://{name}"));
+        let mut arguments = AwsArguments {
+            region: "eu-central-1".to_owned(),
+            endpoint_url: url("common"),
+            dynamodb_endpoint_url: url("dynamodb"),
+            dynamodb_streams_endpoint_url: url("streams"),
+            kinesis_endpoint_url: url("kinesis"),
+            sns_endpoint_url: url("sns"),
+            sqs_endpoint_url: None,
+        };
+        let aws = |arguments: &AwsArguments| Aws {
+            config: AwsConfig::new(&arguments.region, nexus_aws::static_credentials("AKID", "secret", None)),
+            arguments: arguments.clone(),
+        };
+        let with_common = aws(&arguments);
+        for (service, wanted) in [
+            (Service::Dynamodb, "dynamodb"),
+            (Service::DynamodbStreams, "streams"),
+            (Service::Kinesis, "kinesis"),
+            (Service::Sns, "sns"),
+            (Service::Sqs, "common"),
+        ] {
+            assert_eq!(with_common.config(service).endpoint_url, url(wanted), "{service:?}");
+        }
+        let endpoints = with_common.bus_endpoints();
+        assert_eq!(endpoints.kinesis.endpoint_url, url("kinesis"));
+        assert_eq!(endpoints.sns.endpoint_url, url("sns"));
+        assert_eq!(endpoints.sqs.endpoint_url, url("common"));
+        arguments.endpoint_url = None;
+        assert_eq!(aws(&arguments).config(Service::Sqs).endpoint_url, None, "the region's own");
+        assert_eq!(aws(&arguments).config(Service::Sqs).region, "eu-central-1");
+    }
+}

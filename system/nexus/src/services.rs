@@ -1,6 +1,6 @@
 //! The programs: each from its arguments to its orderly end.
 
-use std::{io::Write, sync::Arc, time::Duration};
+use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use nexus_platform::ProductionPlatform;
 use nexus_ports::{Acceptor, NoMetrics, Platform};
@@ -134,7 +134,7 @@ async fn listen<const DEFAULT_PORT: u16>(
 ) -> Result<Box<dyn Acceptor>, Failure> {
     let port = arguments.listen_port;
     let acceptor = platform.listener.bind(port).await.map_err(|source| Failure::Bind { port, source })?;
-    say(&format!("listening on http://{}:{}", arguments.listen_address, acceptor.local_port()))?;
+    say(&format!("listening on http://{}", SocketAddr::new(arguments.listen_address, acceptor.local_port())))?;
     Ok(acceptor)
 }
 

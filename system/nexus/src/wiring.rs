@@ -200,3 +200,53 @@ fn agrees_with_its_schema(validator: &SchemaValidator, event: &EventRecord) -> R
     let payload = serde_json::from_str(&event.payload).map_err(|error| format!("the payload is not JSON: {error}"))?;
     validator.validate(&event.event_type, event.schema_version, &payload).map_err(|rejection| rejection.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::arguments::{Arguments, Subcommand};
+
+    #[test]
+    fn letters_are_rescued_a_day_before_their_end_or_in_the_last_quarter() {
+        const DAY_MS: u64 = 24 * 3_600_000;
+        for (retention_seconds, rescue_before_ms) in [(1_209_600, DAY_MS), (3_600, 900_000)] {
+            let retention = format!("--dead-letter-retention-seconds={retention_seconds}");
+            let arguments = ["nexus", "dlq-processor", "--redrives-max=4", "--run-every-seconds=9", &retention];
+            let Subcommand::DlqProcessor(arguments) = Arguments::try_parse_from(arguments).unwrap().subcommand else {
+                panic!("another program")
+            };
+            let settings = dlq_settings(&arguments);
+            assert_eq!(settings.retention_ms, retention_seconds * 1_000);
+            assert_eq!(settings.rescue_before_ms, rescue_before_ms);
+            assert_eq!((settings.redrives_max, settings.run_every), (4, Duration::from_secs(9)));
+        }
+    }
+
+    #[test]
+    fn dead_letters_are_held_against_the_schemas() {
+        let validator = SchemaValidator::from_catalogue().unwrap();
+        let event = |payload: &str| EventRecord {
+            stream: "order-o-1".parse().unwrap(),
+            version: nexus_ports::Version(2),
+            event_id: "event-2".to_owned(),
+            event_type: "OrderCancelled".to_owned(),
+            schema_version: 1,
+            payload: payload.to_owned(),
+            recorded_at_ms: 1,
+            envelope: nexus_ports::EventEnvelope {
+                command_id: "key".to_owned(),
+                causation_id: "cause".to_owned(),
+                correlation_id: "correlation".to_owned(),
+                trace_context: None,
+            },
+            previous_hash: String::new(),
+            hash: String::new(),
+        };
+        let judged = |payload: &str| agrees_with_its_schema(&validator, &event(payload));
+        assert_eq!(judged(r#"{"order_id":"o-1","reason":"too late"}"#), Ok(()));
+        assert!(judged(r#"{"order_id":"o-1"}"#).unwrap_err().contains("reason"));
+        assert!(judged("no JSON").unwrap_err().contains("not JSON"));
+    }
+}

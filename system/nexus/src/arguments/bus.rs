@@ -153,6 +153,11 @@ pub(crate) struct ProvisionArguments {
     /// SQS queue for what was received five times in vain, kept for 14 days
     #[arg(long, env = "NEXUS_NOTIFICATION_DEAD_LETTERS", value_name = "NAME", default_value_t = BusNames::default().notification_dead_letters, value_parser = queue_name)]
     notification_dead_letters: String,
+    /// How long the queue of notifications hides a received message where the receiver asks for no other time
+    ///
+    /// Lambda does not ask, and wants at least the time-out of the function; six times as much is advised.
+    #[arg(long, value_name = "SECONDS", default_value_t = BusDefinition::default().visibility_seconds, value_parser = clap::value_parser!(u32).range(1..=43_200))]
+    visibility_seconds: u32,
     #[command(flatten)]
     pub(crate) tables: TableArguments,
     #[command(flatten)]
@@ -169,7 +174,75 @@ impl ProvisionArguments {
                 notification_dead_letters: self.notification_dead_letters.clone(),
             },
             core_shards: self.core_shards,
+            visibility_seconds: self.visibility_seconds,
             ..BusDefinition::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::arguments::{Arguments, Subcommand};
+
+    fn parsed(arguments: &[&str]) -> Subcommand {
+        Arguments::try_parse_from(std::iter::once(&"nexus").chain(arguments)).unwrap().subcommand
+    }
+
+    #[test]
+    fn a_lease_is_renewed_three_times_and_given_up_early() {
+        let Subcommand::EventRouter(arguments) =
+            parsed(&["event-router", "--lease-seconds", "30", "--shards-max", "7"])
+        else {
+            panic!("another program")
+        };
+        let settings = arguments.worker.apply(StreamWorkerSettings::for_table_stream("router", "worker-1"));
+        assert_eq!(settings.lease_duration, Duration::from_secs(30));
+        assert_eq!(settings.renew_every, Duration::from_secs(10));
+        assert_eq!(settings.lease_margin, Duration::from_secs(3));
+        assert_eq!(settings.shards_max, 7);
+        assert_eq!((settings.group.as_str(), settings.worker_id.as_str()), ("router", "worker-1"));
+    }
+
+    #[test]
+    fn the_bus_is_defined_by_the_arguments() {
+        let Subcommand::Provision(arguments) = parsed(&["provision"]) else { panic!("another program") };
+        assert_eq!(arguments.definition(), BusDefinition::default());
+        let Subcommand::Provision(arguments) = parsed(&[
+            "provision",
+            "--core-stream=s",
+            "--core-shards=2",
+            "--background-topic=t",
+            "--notification-queue=q",
+            "--notification-dead-letters=d",
+            "--visibility-seconds=60",
+        ]) else {
+            panic!("another program")
+        };
+        let names = BusNames {
+            core_stream: "s".to_owned(),
+            background_topic: "t".to_owned(),
+            notification_queue: "q".to_owned(),
+            notification_dead_letters: "d".to_owned(),
+        };
+        let wanted = BusDefinition { names, core_shards: Some(2), visibility_seconds: 60, ..BusDefinition::default() };
+        assert_eq!(arguments.definition(), wanted);
+    }
+
+    /// Programs find what `nexus provision` makes, without a word.
+    #[test]
+    fn all_defaults_name_the_same_bus() {
+        let names = BusNames::default();
+        let Subcommand::DlqProcessor(dlq) = parsed(&["dlq-processor"]) else { panic!("another program") };
+        assert_eq!(dlq.notification_queue, QueueAddress::Name(names.notification_queue.clone()));
+        assert_eq!(dlq.notification_dead_letters, QueueAddress::Name(names.notification_dead_letters));
+        assert_eq!(dlq.router.background_topic, TopicAddress::Name(names.background_topic));
+        assert_eq!(dlq.router.core_stream, names.core_stream);
+        let Subcommand::Notifier(notifier) = parsed(&["notifier"]) else { panic!("another program") };
+        assert_eq!(notifier.ends.notification_queue, QueueAddress::Name(names.notification_queue));
+        let Subcommand::Projection(projection) = parsed(&["projection"]) else { panic!("another program") };
+        assert_eq!(projection.ends.core_stream, names.core_stream);
     }
 }
