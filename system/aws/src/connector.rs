@@ -63,6 +63,19 @@ impl PlatformHttpClient {
     }
 }
 
+impl PlatformHttpClient {
+    /// One request outside of any SDK client.
+    pub(crate) async fn send(
+        &self,
+        request: HttpRequest,
+        connect_timeout: Duration,
+        read_timeout: Duration,
+    ) -> Result<HttpResponse, ConnectorError> {
+        let (connect_timeout, read_timeout) = (Some(connect_timeout), Some(read_timeout));
+        PlatformHttpConnector { client: self.clone(), connect_timeout, read_timeout }.exchange(request).await
+    }
+}
+
 impl fmt::Debug for PlatformHttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PlatformHttpClient").field("limits", &self.limits).finish_non_exhaustive()

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
     operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError},
@@ -279,7 +280,8 @@ fn is_server_error<E>(error: &SdkError<E, HttpResponse>) -> bool {
 }
 
 fn is_never_sent(error: &(dyn Error + 'static)) -> bool {
-    causes(error).any(|error| error.is::<ConnectionNeverMade>())
+    // Without credentials nothing can be signed, so that nothing left either.
+    causes(error).any(|error| error.is::<ConnectionNeverMade>() || error.is::<CredentialsError>())
 }
 
 /// The error and its causes in one line.

@@ -13,6 +13,7 @@
 pub mod client;
 mod config;
 mod connector;
+mod container_credentials;
 pub mod failures;
 mod items;
 mod leases;
@@ -27,9 +28,12 @@ mod stream_catalogue;
 mod tables;
 mod views;
 
+/// Where clients get their credentials from, whichever way that is.
+pub use aws_credential_types::provider::SharedCredentialsProvider as CredentialsProvider;
 pub use client::ClientParts;
 pub use config::{AwsConfig, static_credentials};
 pub use connector::{ConnectionNeverMade, ConnectorLimits, PlatformHttpClient};
+pub use container_credentials::{AuthorizationToken, ContainerCredentials, InvalidCredentialsUrl};
 pub use items::{StoredAttribute, event_record};
 pub use leases::DynamoLeaseStore;
 pub use outbox::DynamoOutbox;

@@ -139,18 +139,19 @@ impl Shared {
 
     fn measure(&self, dimension: &'static str, name: &str, account: DlqAccount) {
         let at_ms = self.unix_ms();
-        for (metric, value) in [
-            ("LettersRedriven", account.redriven),
-            ("LettersQuarantined", account.quarantined),
-            ("LettersLeft", account.left),
-            ("AggregatesReleased", account.released),
-            ("AggregatesStillParked", account.still_parked),
-            ("DeadLetterSourcesUnreachable", account.unreachable),
+        // What is left is found again by the next run: added up over runs it would be nonsense.
+        for (metric, unit, value) in [
+            ("LettersRedriven", MetricUnit::Count, account.redriven),
+            ("LettersQuarantined", MetricUnit::Count, account.quarantined),
+            ("LettersLeft", MetricUnit::Gauge, account.left),
+            ("AggregatesReleased", MetricUnit::Count, account.released),
+            ("AggregatesStillParked", MetricUnit::Gauge, account.still_parked),
+            ("DeadLetterSourcesUnreachable", MetricUnit::Count, account.unreachable),
         ] {
             if value > 0 {
                 self.metrics.record(Measurement {
                     name: metric,
-                    unit: MetricUnit::Count,
+                    unit,
                     value: value as f64,
                     dimensions: &[(dimension, name)],
                     at_ms,

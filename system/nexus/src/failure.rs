@@ -3,7 +3,10 @@
 use std::{io, path::PathBuf, process::ExitCode};
 
 use nexus_aws::ProvisionError;
+use nexus_aws_bus::BusProvisionError;
 use nexus_governance::{InvalidPolicyBundle, InvalidSchema};
+use nexus_lambda_runtime::RuntimeEnded;
+use nexus_ports::CallFailure;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -12,6 +15,8 @@ pub(crate) enum Failure {
          hint: export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; a simulated endpoint takes any values"
     )]
     NoCredentials { variable: &'static str },
+    #[error("the container's credentials cannot be asked for: {0}")]
+    ContainerCredentials(String),
     #[error("port {port} cannot be listened on: {source}\n\nhint: choose another with --listen-port")]
     Bind { port: u16, source: io::Error },
     #[error("`{}` cannot be read: {source}", .path.display())]
@@ -28,6 +33,27 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Provision(#[from] ProvisionError),
     #[error("{0}")]
+    ProvisionBus(#[from] BusProvisionError),
+    #[error(
+        "{what} is not there in region {region}\n\nhint: `nexus provision` makes it; check names, region and account"
+    )]
+    Missing { what: String, region: String },
+    #[error("{what} cannot be looked up: {failure}")]
+    Lookup { what: String, failure: CallFailure },
+    #[error("{what} cannot be read: {reason}")]
+    Unreadable { what: String, reason: String },
+    #[error(
+        "the work under way did not end in time after the request to stop: it was broken off, and will be repeated"
+    )]
+    BrokenOff,
+    #[error(
+        "AWS_LAMBDA_RUNTIME_API {0}\n\nhint: Lambda sets it; outside of Lambda run `nexus event-router`, `nexus \
+         projection` or `nexus notifier` instead"
+    )]
+    NoRuntimeApi(String),
+    #[error("{0}")]
+    RuntimeEnded(#[from] RuntimeEnded),
+    #[error("{0}")]
     Runtime(io::Error),
 }
 
@@ -36,11 +62,31 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Failure::NoCredentials { .. }
+            | Failure::ContainerCredentials(_)
             | Failure::Bind { .. }
             | Failure::Policies { .. }
             | Failure::NoPolicies { .. }
-            | Failure::InvalidPolicies(_) => ExitCode::from(2),
-            Failure::InvalidSchema(_) | Failure::Provision(_) | Failure::Runtime(_) => ExitCode::FAILURE,
+            | Failure::InvalidPolicies(_)
+            | Failure::Missing { .. }
+            | Failure::NoRuntimeApi(_) => ExitCode::from(2),
+            Failure::InvalidSchema(_)
+            | Failure::Provision(_)
+            | Failure::ProvisionBus(_)
+            | Failure::Lookup { .. }
+            | Failure::Unreadable { .. }
+            | Failure::BrokenOff
+            | Failure::RuntimeEnded(_)
+            | Failure::Runtime(_) => ExitCode::FAILURE,
+        }
+    }
+
+    /// What kind of failure Lambda is told of, beside the text.
+    pub(crate) fn error_type(&self) -> &'static str {
+        match self {
+            Failure::NoCredentials { .. } | Failure::ContainerCredentials(_) => "Nexus.NoCredentials",
+            Failure::Missing { .. } => "Nexus.Missing",
+            Failure::Lookup { .. } => "Nexus.Lookup",
+            _ => "Nexus.Init",
         }
     }
 }

@@ -18,7 +18,10 @@ pub struct Measurement<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricUnit {
+    /// Things that happened: several measurements may be added up.
     Count,
+    /// Things that are there at the moment: never added up.
+    Gauge,
     Milliseconds,
 }
 

@@ -176,7 +176,7 @@ impl Membership {
             let is_complete = self.pass().await.is_ok();
             self.failures = if is_complete { 0 } else { self.failures + 1 };
             self.scan_at = Monotonic(self.now().0 + self.pause_before_scan());
-            self.shared.count(measure::LEASES_HELD, self.running.len() as f64);
+            self.shared.measure(measure::LEASES_HELD, MetricUnit::Gauge, self.running.len() as f64);
         }
     }
 

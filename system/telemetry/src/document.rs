@@ -55,7 +55,8 @@ fn document(
 
 fn unit_name(unit: MetricUnit) -> &'static str {
     match unit {
-        MetricUnit::Count => "Count",
+        // CloudWatch knows no gauges: its statistics over single values make the difference.
+        MetricUnit::Count | MetricUnit::Gauge => "Count",
         MetricUnit::Milliseconds => "Milliseconds",
     }
 }

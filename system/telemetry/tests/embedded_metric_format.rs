@@ -82,7 +82,7 @@ fn extracted(documents: &[Value]) -> BTreeMap<String, Vec<f64>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_are_kept_one_by_one_and_counts_added_up() {
+async fn values_and_gauges_are_kept_one_by_one_and_counts_added_up() {
     let bench = bench();
     for value in [12.5, 7.0, 7.0] {
         bench.metrics.record(latency(value, 3));
@@ -91,10 +91,14 @@ async fn values_are_kept_one_by_one_and_counts_added_up() {
         bench.metrics.record(count("TotalEvents", 2.0, &[]));
     }
     bench.metrics.record(count("ValidationFailures", 1.0, &[("event_type", "OrderPlaced")]));
+    for value in [2.0, 3.0] {
+        bench.metrics.record(Measurement { unit: MetricUnit::Gauge, ..count("LeasesHeld", value, &[]) });
+    }
     bench.metrics.flush();
     let documents = bench.lines.documents();
     assert_eq!(documents.len(), 2, "one for each set of dimensions");
     let wanted = BTreeMap::from([
+        ("Nexus/LeasesHeld Count service=router".to_owned(), vec![2.0, 3.0]),
         ("Nexus/RoutingLatency Milliseconds service=router".to_owned(), vec![12.5, 7.0, 7.0]),
         ("Nexus/TotalEvents Count service=router".to_owned(), vec![500.0]),
         ("Nexus/ValidationFailures Count service=router,event_type=OrderPlaced".to_owned(), vec![1.0]),
