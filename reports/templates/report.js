@@ -173,9 +173,8 @@
     });
   };
 
-  const drawCurve = (choice) => {
+  const drawCurve = (choice, holder) => {
     const curves = choice ? choice.curves.filter((curve) => curve.points.length > 0) : [];
-    const holder = byId("curve");
     if (curves.length === 0) return place(holder, {}, [[]], [], milliseconds);
     const columns = uPlot.join(
       curves.map((curve) => [curve.points.map((point) => point[0]), curve.points.map((point) => Math.max(point[1], 1e-3))]),
@@ -226,28 +225,91 @@
 
   // --- over time --------------------------------------------------------------------------------------------------
 
-  const faultName = (fault) => fault.kind + (fault.fired > 0 ? " ×" + fault.fired : " (never fired)");
+  /** More faults than this share a lane with those of their kind: a name for each would leave no room for the chart. */
+  const NAMED_FAULTS = 6;
+
+  /** When a fault acted, or when it was meant to if it never did, in seconds. */
+  const bandOf = (fault) => {
+    if (fault.fired === 0) return [fault.planned_from_ms / 1000, fault.planned_until_ms / 1000];
+    const from = fault.first_fired_ms ?? fault.planned_from_ms;
+    return [from / 1000, Math.max(from, fault.acted_until_ms ?? fault.planned_until_ms) / 1000];
+  };
+
+  const firings = (fault) => (fault.fired > 0 ? " ×" + fault.fired.toLocaleString("en") : " (never fired)");
+
+  const kindName = (faults) => {
+    const fired = faults.filter((fault) => fault.fired > 0).length;
+    const times = faults.reduce((sum, fault) => sum + fault.fired, 0);
+    if (faults.length === 1) return faults[0].kind + firings(faults[0]);
+    if (fired === 0) return faults[0].kind + " (" + faults.length + " planned, never fired)";
+    const planned = fired < faults.length ? fired + " of " + faults.length + " fired" : faults.length + " faults";
+    return faults[0].kind + " ×" + times.toLocaleString("en") + " (" + planned + ")";
+  };
+
+  /** One lane for each kind of fault, with its name at the left end. */
+  const lanesOfKinds = (faults) => {
+    const kinds = new Map();
+    for (const fault of faults) {
+      const key = fault.contract + " " + fault.kind;
+      kinds.set(key, [...(kinds.get(key) || []), fault]);
+    }
+    const start = (group) => Math.min(...group.map((fault) => bandOf(fault)[0]));
+    const groups = [...kinds.values()].sort((a, b) => start(a) - start(b));
+    return groups.flatMap((group, lane) => group.map((fault, index) => ({ fault, lane, label: 4, name: index === 0 ? kindName(group) : "" })));
+  };
 
   /** Gives each fault the first lane where neither its band nor its label touches another one's. */
-  const lanes = (faults, toPixel, right) => {
+  const lanesOfFaults = (faults, toPixel, right) => {
     const context = document.createElement("canvas").getContext("2d");
     context.font = FONT;
     const ends = [];
-    const byStart = [...faults].sort((a, b) => a.planned_from_ms - b.planned_from_ms);
+    const byStart = [...faults].sort((a, b) => bandOf(a)[0] - bandOf(b)[0]);
     return byStart.map((fault) => {
-      const width = context.measureText(faultName(fault)).width;
-      const from = toPixel(fault.planned_from_ms / 1000);
+      const name = fault.kind + firings(fault);
+      const width = context.measureText(name).width;
+      const [from, until] = bandOf(fault).map(toPixel);
       const label = Math.max(0, Math.min(from, right - width));
-      const until = Math.max(toPixel(fault.planned_until_ms / 1000), label + width) + 10;
-      let lane = ends.findIndex((end) => end <= Math.min(from, label));
+      const end = Math.max(until, label + width) + 10;
+      let lane = ends.findIndex((taken) => taken <= Math.min(from, label));
       if (lane < 0) lane = ends.length;
-      ends[lane] = until;
-      return { fault, lane, label };
+      ends[lane] = end;
+      return { fault, lane, label, name };
     });
   };
 
-  const LANE_HEIGHT = 19;
+  const lanes = (faults, toPixel, right) =>
+    faults.length > NAMED_FAULTS ? lanesOfKinds(faults) : lanesOfFaults(faults, toPixel, right);
+
+  const LANE_HEIGHT = 21;
+  const BAR_HEIGHT = 5;
   const PHASE_HEIGHT = 18;
+  /** A fault of a moment must still be seen. */
+  const NARROWEST_BAND = 3;
+
+  /** Bands put together where they overlap, so that a storm of faults does not blacken the chart. */
+  const union = (bands) => {
+    const merged = [];
+    for (const [from, until] of [...bands].sort((a, b) => a[0] - b[0])) {
+      const last = merged[merged.length - 1];
+      if (last && from <= last[1]) last[1] = Math.max(last[1], until);
+      else merged.push([from, until]);
+    }
+    return merged;
+  };
+
+  const hatch = (context, x, y, width, height, step) => {
+    context.save();
+    context.beginPath();
+    context.rect(x, y, width, height);
+    context.clip();
+    context.beginPath();
+    for (let at = x - height; at < x + width; at += step) {
+      context.moveTo(at, y + height);
+      context.lineTo(at + height, y);
+    }
+    context.stroke();
+    context.restore();
+  };
 
   const drawBands = (chart, trial, placed) => {
     const { ctx: context, bbox } = chart;
@@ -274,24 +336,39 @@
         context.fillText(phase.name, from + 5 * ratio, top - 5 * ratio);
       }
     }
-    for (const { fault, lane, label } of placed) {
-      const from = clip(x(fault.planned_from_ms / 1000));
-      const until = Math.max(clip(x(fault.planned_until_ms / 1000)), from + 2 * ratio);
-      const bar = top + (lane + 1) * LANE_HEIGHT * ratio - 4 * ratio;
-      context.fillStyle = colour("--" + fault.contract);
-      if (fault.fired > 0) {
-        context.globalAlpha = 0.11;
-        context.fillRect(from, bar, until - from, bbox.top + bbox.height - bar);
-        context.globalAlpha = 1;
-        context.fillRect(from, bar, until - from, 3 * ratio);
-      } else {
-        context.strokeStyle = colour("--" + fault.contract);
-        context.setLineDash([3 * ratio, 3 * ratio]);
-        context.strokeRect(from, bar, until - from, bbox.top + bbox.height - bar);
-        context.setLineDash([]);
+    const bottom = bbox.top + bbox.height;
+    const pixels = (fault) => {
+      const [from, until] = bandOf(fault).map((seconds) => clip(x(seconds)));
+      const start = Math.min(from, bbox.left + bbox.width - NARROWEST_BAND * ratio);
+      return [start, Math.max(until, start + NARROWEST_BAND * ratio)];
+    };
+    for (const contract of ["masked", "detected", "excused"]) {
+      const fired = placed.filter(({ fault }) => fault.contract === contract && fault.fired > 0);
+      context.fillStyle = colour("--" + contract);
+      context.globalAlpha = 0.1;
+      for (const [from, until] of union(fired.map(({ fault }) => pixels(fault)))) {
+        context.fillRect(from, top, until - from, bottom - top);
       }
-      context.fillStyle = colour("--text");
-      context.fillText(faultName(fault), bbox.left + label * ratio, bar - 3 * ratio);
+      context.globalAlpha = 1;
+    }
+    for (const { fault, lane, label, name } of placed) {
+      const [from, until] = pixels(fault);
+      const bar = top + ((lane + 1) * LANE_HEIGHT - BAR_HEIGHT - 1) * ratio;
+      context.fillStyle = context.strokeStyle = colour("--" + fault.contract);
+      context.lineWidth = ratio;
+      if (fault.fired > 0) {
+        context.fillRect(from, bar, until - from, BAR_HEIGHT * ratio);
+      } else {
+        context.globalAlpha = 0.75;
+        hatch(context, from, bar, until - from, BAR_HEIGHT * ratio, 4 * ratio);
+        if (placed.length <= NAMED_FAULTS) {
+          context.globalAlpha = 0.16;
+          hatch(context, from, bar, until - from, bottom - bar, 9 * ratio);
+        }
+        context.globalAlpha = 1;
+      }
+      context.fillStyle = colour(fault.fired > 0 || placed.length > NAMED_FAULTS ? "--text" : "--muted");
+      if (name) context.fillText(name, bbox.left + label * ratio, bar - 3 * ratio);
     }
     context.restore();
   };
@@ -300,16 +377,15 @@
     const holder = byId("timeline-faults");
     holder.replaceChildren();
     if (!trial || trial.faults.length === 0) return;
-    const titles = ["fault", "kind", "address", "contract", "planned", "times fired", "first fired"];
-    const numbers = new Set([5, 6]);
+    const titles = ["fault", "kind", "address", "contract", "planned", "times fired", "acted"];
+    const numbers = new Set([5]);
     const head = titles.map((title, index) => element("th", numbers.has(index) ? { scope: "col", class: "number" } : { scope: "col" }, title));
     const seconds = (ms) => (ms / 1000).toLocaleString("en", { maximumFractionDigits: 3 }) + " s";
     const rows = trial.faults.map((fault) => {
-      const planned = fault.planned_from_ms === fault.planned_until_ms
-        ? "at " + seconds(fault.planned_from_ms)
-        : seconds(fault.planned_from_ms) + " to " + seconds(fault.planned_until_ms);
-      const first = fault.first_fired_ms == null ? "–" : seconds(fault.first_fired_ms);
-      const cells = [fault.id, fault.kind, fault.address, fault.contract, planned, fault.fired > 0 ? String(fault.fired) : "never", first];
+      const stretch = (from, until) => (from === until ? "at " + seconds(from) : seconds(from) + " to " + seconds(until));
+      const planned = stretch(fault.planned_from_ms, fault.planned_until_ms);
+      const acted = fault.first_fired_ms == null ? "–" : stretch(fault.first_fired_ms, fault.acted_until_ms ?? fault.first_fired_ms);
+      const cells = [fault.id, fault.kind, fault.address, fault.contract, planned, fault.fired > 0 ? String(fault.fired) : "never", acted];
       return element("tr", {}, ...cells.map((text, index) => {
         const classes = (numbers.has(index) ? "number " : "") + (index === 5 && fault.fired === 0 ? "doubtful" : "");
         return element("td", { class: classes }, text);
@@ -377,6 +453,60 @@
     );
   };
 
+  // --- the way of an event ----------------------------------------------------------------------------------------
+
+  const PARTS = ["modelled", "injected", "own"];
+
+  /** The mean of each latency and phase, all to one scale, cut into its parts. */
+  const drawParts = (scenario) => {
+    const holder = byId("way-parts");
+    const sum = (bar) => bar.means_ms.reduce((total, ms) => total + ms, 0);
+    const longest = Math.max(1e-9, ...scenario.way_parts.map(sum));
+    const rows = scenario.way_parts.map((bar) => {
+      const pieces = PARTS.map((part, index) => {
+        const piece = element("span", { class: part });
+        piece.style.width = (100 * bar.means_ms[index]) / longest + "%";
+        return piece;
+      });
+      const terms = PARTS.map((part, index) =>
+        element("span", { class: "term" }, element("span", { class: "key " + part }), milliseconds(bar.means_ms[index]) + (index < 2 ? " + " : "")),
+      );
+      const name = element("p", { class: "bar-name" }, bar.latency + " ", element("span", {}, bar.phase));
+      const label = PARTS.map((part, index) => part + " " + milliseconds(bar.means_ms[index])).join(", ");
+      const numbers = element("p", { class: "bar-numbers" }, element("strong", {}, milliseconds(sum(bar))), " = ", ...terms);
+      return element("div", { class: "bar-row" }, name, element("div", { class: "bar", role: "img", "aria-label": label }, ...pieces), numbers);
+    });
+    holder.replaceChildren(...(rows.length > 0 ? rows : [element("p", { class: "fine" }, "No parts were told apart here.")]));
+  };
+
+  const wayScenarios = data.scenarios.filter((one) => one.curves.some((curve) => data.way.includes(curve.latency)));
+  const wayScenarioChoice = byId("way-scenario-choice");
+  const wayPhaseChoice = byId("way-phase-choice");
+  const wayCurves = () => {
+    const curves = wayScenarios[Number(wayScenarioChoice.value)].curves.filter((curve) => data.way.includes(curve.latency));
+    return curves.sort((a, b) => data.way.indexOf(a.latency) - data.way.indexOf(b.latency));
+  };
+  const redrawWay = () => {
+    if (!wayScenarioChoice || wayScenarios.length === 0) return;
+    const phase = Number(wayPhaseChoice.value) === 0 ? null : wayPhaseChoice.selectedOptions[0].textContent;
+    const curves = wayCurves().filter((curve) => curve.phase === phase);
+    drawCurve({ curves, label: (curve) => curve.latency }, byId("way-curve"));
+    drawParts(wayScenarios[Number(wayScenarioChoice.value)]);
+  };
+  const chooseWayScenario = () => {
+    const phases = wayCurves().filter((curve) => curve.phase !== null && curve.count > 0).map((curve) => curve.phase);
+    fill(wayPhaseChoice, ["all phases", ...new Set(phases)]);
+    redrawWay();
+  };
+  const startWay = () => {
+    if (!wayScenarioChoice || wayScenarios.length === 0) return;
+    wayScenarioChoice.addEventListener("change", chooseWayScenario);
+    wayPhaseChoice.addEventListener("change", redrawWay);
+    fill(wayScenarioChoice, wayScenarios.map((one) => one.name));
+    wayScenarioChoice.value = String(Math.max(0, wayScenarios.indexOf(scenario())));
+    chooseWayScenario();
+  };
+
   // --- choices ----------------------------------------------------------------------------------------------------
 
   const scenarioChoice = byId("scenario-choice");
@@ -388,7 +518,7 @@
   const trial = () => scenario()?.trials[Number(trialChoice.value)];
   const series = () => trial()?.series[Number(seriesChoice.value)];
 
-  const redrawCurve = () => scenario() && drawCurve(curveChoices(scenario())[Number(curveChoice.value)]);
+  const redrawCurve = () => scenario() && drawCurve(curveChoices(scenario())[Number(curveChoice.value)], byId("curve"));
   const redrawTimeline = () => {
     drawTimeline(trial(), series());
     faultTable(trial());
@@ -418,9 +548,11 @@
   const first = data.scenarios.reduce((best, one, index) => (weight(one) > weight(data.scenarios[best]) ? index : best), 0);
   if (data.scenarios.length > 0) scenarioChoice.value = String(first);
   chooseScenario();
+  startWay();
 
   const redraw = () => {
     redrawCurve();
+    redrawWay();
     redrawTimeline();
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);

@@ -1,12 +1,12 @@
 //! A made-up run of believable size and shape, the same on every call: for looking at the faces and for testing them.
 //! No simulator is behind it; the numbers come from a small generator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nexus_reports::{
-    Assumption, Capability, CheckRecord, Contract, Determinism, EncodedLatencies, FaultRecord, GoalRecord, Latencies,
-    LatencyModelRow, LatencyShares, ObjectiveRecord, Phase, PhaseHistogram, Point, PointOutcome, RunRecord,
-    ScenarioRecord, Series, Tier, TrialRecord, Verdict,
+    Assumption, Capability, CheckRecord, Contract, CoverageRow, DeadLetterAccount, Determinism, EncodedLatencies,
+    FaultRecord, GoalRecord, Latencies, LatencyModelRow, LatencyShares, ObjectiveRecord, Phase, PhaseHistogram, Point,
+    PointOutcome, RunRecord, ScenarioRecord, Series, Tier, TrialRecord, Verdict,
 };
 
 /// Phases as (name, from, until), in milliseconds.
@@ -33,6 +33,27 @@ const CLOCK_FAULTS: [PlannedFault; 2] = [
     ("stale read", "dynamodb Query, stream order#*", Contract::Masked, 28_000, 45_000, 6),
 ];
 
+const STORM_FAULTS: [PlannedFault; 18] = [
+    ("partition", "router to kinesis", Contract::Masked, 20_400, 24_000, 300),
+    ("throttle", "kinesis PutRecords, every 2nd", Contract::Masked, 21_000, 23_500, 150),
+    ("throttle", "dynamodb TransactWriteItems, every 4th", Contract::Masked, 26_000, 28_500, 180),
+    ("throttle", "kinesis GetRecords, shard 2", Contract::Masked, 41_000, 42_000, 120),
+    ("lost answer", "dynamodb TransactWriteItems, 3rd match", Contract::Masked, 22_300, 22_300, 900),
+    ("lost answer", "kinesis PutRecords, 7th match", Contract::Masked, 31_800, 31_800, 900),
+    ("lost answer", "sqs DeleteMessage, 2nd match", Contract::Masked, 44_100, 44_100, 0),
+    ("crash", "router, with lost memory", Contract::Masked, 27_000, 29_200, 700),
+    ("crash", "projection, with lost memory", Contract::Masked, 36_000, 38_000, 500),
+    ("crash at call", "router before its checkpoint", Contract::Masked, 33_000, 33_000, 400),
+    ("duplicate", "sqs ReceiveMessage, every 9th", Contract::Masked, 24_000, 47_000, 0),
+    ("poison", "order#31 version 4", Contract::Detected, 30_000, 30_000, 0),
+    ("poison", "cart#12 version 2", Contract::Detected, 34_000, 34_000, 0),
+    ("slow host", "projection, service times ×6", Contract::Masked, 38_500, 45_500, 60),
+    ("clock skew", "projection, +40 s", Contract::Masked, 20_000, 50_000, 0),
+    ("reshard", "kinesis nexus-core, shard 1 in two", Contract::Masked, 39_000, 39_000, 40),
+    ("region outage", "sqs, all operations", Contract::Excused, 46_000, 49_000, 0),
+    ("transaction conflict", "dynamodb, order#8", Contract::Detected, 25_000, 26_000, 90),
+];
+
 struct Plan {
     name: &'static str,
     tier: Tier,
@@ -41,7 +62,7 @@ struct Plan {
     faults: &'static [PlannedFault],
 }
 
-const PLANS: [Plan; 4] = [
+const PLANS: [Plan; 5] = [
     Plan {
         name: "steady",
         tier: Tier::Smoke,
@@ -70,6 +91,13 @@ const PLANS: [Plan; 4] = [
         seeds: 4,
         faults: &CLOCK_FAULTS,
     },
+    Plan {
+        name: "storm",
+        tier: Tier::Slow,
+        description: "Everything at once, on the bus too: the backlog must be gone after the heal.",
+        seeds: 4,
+        faults: &STORM_FAULTS,
+    },
 ];
 
 /// The made-up run.
@@ -83,6 +111,7 @@ pub fn record() -> RunRecord {
     record.latency_model = latency_model();
     record.assumptions = assumptions();
     record.capabilities = capabilities();
+    record.coverage_rows = coverage_rows();
     record
 }
 
@@ -130,7 +159,8 @@ fn trial(plan: &Plan, seed: u64) -> TrialRecord {
             histograms(&commands, |command| command.modelled_us + command.injected_us),
         ),
     ]);
-    trial.shares = shares(&commands);
+    trial.shares = shares("command", &commands);
+    follow_events(&commands, &mut dice, &mut trial);
     let point = |operation: &Operation| Point {
         start_us: operation.start_us,
         latency_us: operation.latency_us(),
@@ -143,6 +173,8 @@ fn trial(plan: &Plan, seed: u64) -> TrialRecord {
     trial.phases = PHASES.map(|(name, from_ms, until_ms)| Phase { name: name.to_owned(), from_ms, until_ms }).to_vec();
     trial.faults = faults(plan, seed, &mut dice);
     trial.checks = checks(commands.len() as u64);
+    trial.dead_letters = dead_letters(plan, seed, commands.len() as u64);
+    trial.coverage = coverage(plan, seed, commands.len() as u64);
     trial.goals = vec![
         goal("own write recognised after an unknown outcome", plan.name == "flaky-writes" && seed.is_multiple_of(2)),
         goal("two writers met on one stream", seed.is_multiple_of(3)),
@@ -202,9 +234,112 @@ fn histograms(operations: &[Operation], latency_us: impl Fn(&Operation) -> u64) 
     PHASES.map(of_phase).to_vec()
 }
 
-fn shares(operations: &[Operation]) -> Vec<LatencyShares> {
+/// What came after each command: its event on the stream, a notification, the read model.
+fn follow_events(commands: &[Operation], dice: &mut Dice, trial: &mut TrialRecord) {
+    let after = |command: &Operation, modelled_us: u64, own_us: u64| Operation {
+        start_us: command.start_us,
+        modelled_us,
+        injected_us: command.injected_us / 2,
+        own_us,
+        outcome: command.outcome,
+    };
+    let mut routing = Vec::new();
+    let mut background = Vec::new();
+    let mut end_to_end = Vec::new();
+    for command in commands {
+        let routed = after(command, 11_000 + dice.tail(6_000), 1_800 + dice.tail(900));
+        background.push(after(command, 34_000 + dice.tail(20_000), 4_000 + dice.tail(2_500)));
+        let mut seen = after(
+            command,
+            command.modelled_us + routed.modelled_us + 18_000 + dice.tail(9_000),
+            command.own_us + routed.own_us + 2_600 + dice.tail(1_200),
+        );
+        seen.injected_us = command.injected_us + routed.injected_us;
+        routing.push(routed);
+        end_to_end.push(seen);
+    }
+    for (name, events) in [("routing", &routing), ("background", &background), ("end-to-end", &end_to_end)] {
+        trial.latency.insert(name.to_owned(), histograms(events, Operation::latency_us));
+    }
+    trial.shares.extend(shares("routing", &routing).into_iter().chain(shares("end-to-end", &end_to_end)));
+    if commands.iter().any(|command| command.injected_us > 0) {
+        let recovery_us = 900_000 + dice.tail(700_000);
+        let histogram = Latencies::from_iter([recovery_us]).encode();
+        trial.latency.insert("recovery".to_owned(), vec![PhaseHistogram { phase: "heal".to_owned(), histogram }]);
+    }
+}
+
+/// Storms dead-letter and park; in one trial a message is lost.
+fn dead_letters(plan: &Plan, seed: u64, sent: u64) -> Option<DeadLetterAccount> {
+    match plan.name {
+        "steady" => Some(DeadLetterAccount { sent, done: sent, ..DeadLetterAccount::default() }),
+        "storm" => Some(DeadLetterAccount {
+            sent,
+            done: sent - 3 - u64::from(seed == 2),
+            dead_lettered: 11 + seed,
+            redriven: 8 + seed,
+            quarantined: 3,
+            parked: 4,
+            released: 3,
+            still_parked: 1,
+            ..DeadLetterAccount::default()
+        }),
+        _ => None,
+    }
+}
+
+fn coverage(plan: &Plan, seed: u64, calls: u64) -> BTreeMap<String, u64> {
+    let mut marks = BTreeMap::from([("dynamodb.transact.committed".to_owned(), calls)]);
+    let mut mark = |name: &str, count: u64| marks.insert(name.to_owned(), count);
+    if plan.name != "steady" {
+        mark("dynamodb.transact.cancelled", 3 + seed);
+    }
+    if plan.name == "clock-leaps" {
+        mark("dynamodb.query.stale", 40 * seed);
+    }
+    if plan.name == "storm" {
+        mark("kinesis.throttled", 12 * seed);
+        mark("kinesis.split", 1);
+        mark("sqs.visibility.expired", 2 + seed);
+        mark("sqs.duplicate", 5);
+        mark("sqs.purged", seed % 2);
+    }
+    marks
+}
+
+fn coverage_rows() -> Vec<CoverageRow> {
+    let row = |row: &str, section: &str, text: &str, marks: &[&str]| CoverageRow {
+        row: row.to_owned(),
+        section: section.to_owned(),
+        text: text.to_owned(),
+        marks: marks.iter().map(|mark| (*mark).to_owned()).collect(),
+    };
+    let transact = ["dynamodb.transact.committed", "dynamodb.transact.cancelled"];
+    vec![
+        row("dynamodb/transaction", "4 DynamoDB", "A transaction commits as a whole or not at all.", &transact),
+        row(
+            "dynamodb/stale-read",
+            "4 DynamoDB",
+            "An eventually consistent read may be stale.",
+            &["dynamodb.query.stale"],
+        ),
+        row("kinesis/throttle", "6 Kinesis", "A shard refuses what exceeds its throughput.", &["kinesis.throttled"]),
+        row("kinesis/split", "6 Kinesis", "After a split the parent is read out first.", &["kinesis.split"]),
+        row(
+            "kinesis/iterator-expiry",
+            "6 Kinesis",
+            "An iterator expires after 5 minutes.",
+            &["kinesis.iterator.expired"],
+        ),
+        row("sqs/visibility", "7 SQS", "A message whose time-out passed comes again.", &["sqs.visibility.expired"]),
+        row("sqs/duplicate", "7 SQS", "A standard queue may deliver a message twice.", &["sqs.duplicate"]),
+        row("sqs/retention", "7 SQS", "A message past its retention is dropped | unseen.", &["sqs.expired"]),
+    ]
+}
+
+fn shares(latency: &str, operations: &[Operation]) -> Vec<LatencyShares> {
     let of_phase = |(phase, from_ms, until_ms): (&str, u64, u64)| LatencyShares {
-        latency: "command".to_owned(),
+        latency: latency.to_owned(),
         phase: phase.to_owned(),
         modelled: pooled(operations, from_ms, until_ms, &|operation| operation.modelled_us),
         injected: pooled(operations, from_ms, until_ms, &|operation| operation.injected_us),
@@ -225,7 +360,11 @@ fn pooled(
 
 fn faults(plan: &Plan, seed: u64, dice: &mut Dice) -> Vec<FaultRecord> {
     let record = |(index, fault): (usize, &PlannedFault)| {
-        let silent = plan.name == "partitioned-service" && seed == 7 && index == 1;
+        let silent = match plan.name {
+            "partitioned-service" => seed == 7 && index == 1,
+            "storm" => fault.0 == "region outage" || (seed == 1 && index == 3),
+            _ => false,
+        };
         let fired = if silent { 0 } else { 1 + dice.roll() % 40 };
         let first_fired_ms = (fired > 0).then(|| fault.3 + dice.roll() % 400);
         FaultRecord {
@@ -291,18 +430,22 @@ fn assumptions() -> Vec<Assumption> {
 }
 
 fn capabilities() -> Vec<Capability> {
-    let kinds = WRITE_FAULTS.iter().chain(&NETWORK_FAULTS).chain(&CLOCK_FAULTS).map(|fault| fault.0);
+    let kinds: BTreeSet<&str> = PLANS.iter().flat_map(|plan| plan.faults).map(|fault| fault.0).collect();
     let of_kind = |kind: &str| {
         let whole = |engine: &str, note: &str| Capability {
             fault_kind: kind.to_owned(),
             engine: engine.to_owned(),
-            supported: note.is_empty(),
+            supported: !note.starts_with("its connector"),
             note: note.to_owned(),
         };
-        let note = if kind == "reset" { "its connector has no sockets" } else { "" };
+        let note = match kind {
+            "reset" => "its connector has no sockets",
+            "slow host" => "delays tasks, not packets",
+            _ => "",
+        };
         [whole("turmoil", ""), whole("madsim", note)]
     };
-    kinds.flat_map(of_kind).collect()
+    kinds.into_iter().flat_map(of_kind).collect()
 }
 
 /// splitmix64: small, and the same everywhere.

@@ -6,6 +6,7 @@ use crate::{
     aggregate::ScenarioSummary,
     model::{FaultRecord, Phase, Point, PointOutcome, RunRecord, ScenarioRecord, Series, TrialRecord},
     series::interest,
+    way::WAY_OF_AN_EVENT,
 };
 
 /// Trials per scenario whose operations are drawn over time: broken ones first, then inconclusive ones, then low seeds.
@@ -25,6 +26,7 @@ const CURVE_POINTS_PER_DECADE: u32 = 24;
 #[derive(Serialize)]
 pub(crate) struct Charts<'a> {
     outcomes: [&'static str; 5],
+    way: [&'static str; 4],
     scenarios: Vec<ScenarioCharts<'a>>,
 }
 
@@ -33,6 +35,7 @@ struct ScenarioCharts<'a> {
     name: &'a str,
     headline: Option<&'a str>,
     curves: Vec<Curve<'a>>,
+    way_parts: Vec<WayParts<'a>>,
     trials: Vec<TrialChart<'a>>,
 }
 
@@ -44,6 +47,15 @@ struct Curve<'a> {
     count: u64,
     /// How many nines the quantile has (1 for p90, 2 for p99, …), and milliseconds.
     points: Vec<(Decimals<4>, Decimals<3>)>,
+}
+
+/// Where the time of a latency along the way of an event went in one phase.
+#[derive(Serialize)]
+struct WayParts<'a> {
+    latency: &'a str,
+    phase: &'a str,
+    /// Modelled, injected and own.
+    means_ms: [Decimals<3>; 3],
 }
 
 #[derive(Serialize)]
@@ -82,9 +94,11 @@ impl<'a> Charts<'a> {
             name: &summary.name,
             headline: summary.headline_latency().map(|(name, _)| name),
             curves: curves(summary),
+            way_parts: way_parts(summary),
             trials: trials.into_iter().map(|trial| trial_chart(trial, cap)).collect(),
         };
         Self {
+            way: WAY_OF_AN_EVENT,
             outcomes: PointOutcome::ALL.map(PointOutcome::as_str),
             scenarios: summaries.iter().zip(drawn).map(of_scenario).collect(),
         }
@@ -126,6 +140,17 @@ fn curves(summary: &ScenarioSummary) -> Vec<Curve<'_>> {
         }
     }
     curves
+}
+
+fn way_parts(summary: &ScenarioSummary) -> Vec<WayParts<'_>> {
+    let mut parts = Vec::new();
+    for step in summary.way_of_an_event() {
+        if let Some(shares) = step.shares {
+            let means_ms = shares.means_ms().map(Decimals);
+            parts.push(WayParts { latency: step.latency, phase: step.phase, means_ms });
+        }
+    }
+    parts
 }
 
 fn trial_chart(trial: &TrialRecord, cap: usize) -> TrialChart<'_> {

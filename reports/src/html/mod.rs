@@ -1,6 +1,7 @@
 //! The run as one HTML file that needs nothing else: no network, no server, no other file.
 
 mod charts;
+mod sections;
 mod view;
 
 use askama::Template;

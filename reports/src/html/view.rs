@@ -3,7 +3,7 @@
 use crate::{
     aggregate::{ScenarioSummary, ShareSummary, seeds_in_words},
     format,
-    html::charts::DRAWN_TRIALS,
+    html::{charts::DRAWN_TRIALS, sections::sections},
     model::{RunRecord, ScenarioRecord, TrialRecord, Verdict},
     report::Report,
     series::interest,
@@ -37,6 +37,7 @@ pub(super) struct View {
     pub(super) headline: String,
     pub(super) drawn_trials: usize,
     pub(super) shares: Vec<ShareBar>,
+    pub(super) way: Table,
     pub(super) sections: Vec<Section>,
 }
 
@@ -90,7 +91,9 @@ pub(super) struct Section {
     pub(super) title: &'static str,
     /// For the bar of links.
     pub(super) short_title: &'static str,
-    pub(super) note: &'static str,
+    pub(super) note: String,
+    /// For the style sheet.
+    pub(super) class: &'static str,
     pub(super) table: Table,
 }
 
@@ -124,6 +127,7 @@ impl View {
                 .iter()
                 .flat_map(|summary| summary.shares.iter().map(|shares| share_bar(&summary.name, shares)))
                 .collect(),
+            way: tables::way_of_an_event(summaries),
             sections: sections(record, summaries),
         }
     }
@@ -295,62 +299,4 @@ fn share_bar(scenario: &str, shares: &ShareSummary) -> ShareBar {
         mean: format!("{} ms", format::milliseconds(Some(total_ms))),
         parts: names.into_iter().zip(means_ms).map(part).collect(),
     }
-}
-
-fn sections(record: &RunRecord, summaries: &[ScenarioSummary]) -> Vec<Section> {
-    let section = |id, short_title, title, note, table| Section { id, title, short_title, note, table };
-    let mut sections = vec![
-        section(
-            "objectives",
-            "Objectives",
-            "Objectives",
-            "Each bound is judged on the latencies of all trials pooled, from the intended start.",
-            tables::objectives(summaries),
-        ),
-        section(
-            "checks",
-            "Checks",
-            "Checks",
-            "A check that examined nothing is vacuous: it has proved nothing.",
-            tables::checks(summaries),
-        ),
-        section(
-            "faults",
-            "Faults",
-            "Faults",
-            "Masked: no client may notice. Detected: clients may be told, in a typed way. Excused: beyond what the system can \
-             answer for. A trial whose planned fault never fired shows nothing about it.",
-            tables::faults(summaries),
-        ),
-        section(
-            "goals",
-            "Rare states",
-            "Rare states",
-            "States that a batch of trials should reach at least once.",
-            tables::goals(summaries),
-        ),
-        section(
-            "capabilities",
-            "Engines",
-            "Faults by engine",
-            "What an engine cannot produce, it has not tested.",
-            tables::capabilities(record),
-        ),
-        section(
-            "model",
-            "Model",
-            "Latency model of the simulated AWS",
-            "A model, not a measurement of AWS: the modelled share of every latency above is drawn from it.",
-            tables::latency_model(record),
-        ),
-        section(
-            "assumptions",
-            "Assumptions",
-            "Assumptions about AWS",
-            "Where AWS leaves its behaviour open, and how it was played here.",
-            tables::assumptions(record),
-        ),
-    ];
-    sections.retain(|section| !section.table.is_empty());
-    sections
 }
