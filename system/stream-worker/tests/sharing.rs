@@ -1,4 +1,5 @@
 //! Several workers: balance, take-over, zombies, and a lease store that loses, delays and refuses.
+
 #![forbid(unsafe_code)]
 
 mod support;
