@@ -1,4 +1,5 @@
 //! What runs behind the event table, on simulated hosts: the same crates as in production, as workers or as functions.
+//! Read it beside `system/nexus/src/wiring.rs`.
 
 use std::{
     collections::BTreeMap,
@@ -392,7 +393,7 @@ impl GapListener for RepairFromTable {
     }
 }
 
-/// Makes stream, topic, queues and, for functions, their mappings, as `deploy` would.
+/// Makes stream, topic and queues as `nexus provision` does, and for functions their mappings.
 ///
 /// # Errors
 /// What the simulated AWS refuses.
