@@ -1,6 +1,6 @@
 //! What checkers judge: the history that clients observed, and the ground truth of the cloud.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -77,7 +77,7 @@ pub struct GroundTruth {
     pub stream: Vec<StreamRecord>,
     pub calls: Vec<AwsCall>,
     /// By table: the items that were there at the end, as DynamoDB JSON (`{"pk": {"S": "…"}}`).
-    pub final_items: BTreeMap<String, Vec<Value>>,
+    pub final_items: BTreeMap<String, Vec<Arc<Value>>>,
     /// Every step of every message of streams, topics and queues and of every invocation, in the order in which they
     /// happened.
     #[serde(default)]
@@ -95,9 +95,9 @@ pub struct StorageWrite {
     /// `table/partition[/sort]`.
     pub key: String,
     /// What was there before; `None` if nothing was.
-    pub old_image: Option<Value>,
+    pub old_image: Option<Arc<Value>>,
     /// What is there now; `None` if the item was deleted.
-    pub new_image: Option<Value>,
+    pub new_image: Option<Arc<Value>>,
 }
 
 /// One record of a table's stream.
@@ -113,7 +113,7 @@ pub struct StreamRecord {
     pub event_name: String,
     /// `table/partition[/sort]`.
     pub key: String,
-    pub new_image: Option<Value>,
+    pub new_image: Option<Arc<Value>>,
 }
 
 /// One call that reached the cloud.

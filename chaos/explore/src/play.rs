@@ -35,7 +35,7 @@ pub struct Played {
     pub observation: Observation,
     pub journal: Vec<JournalEntry>,
     /// All items of each table at the end, as DynamoDB JSON.
-    pub final_items: Vec<(String, Vec<serde_json::Value>)>,
+    pub final_items: Vec<(String, Vec<Arc<serde_json::Value>>)>,
     pub firings: Vec<Firing>,
     pub trace: TraceRecord,
     pub summary: RunSummary,
@@ -100,7 +100,7 @@ fn play_here(trial: &Trial) -> Played {
         .collect();
     let final_items: Vec<_> = wiring::table_names()
         .into_iter()
-        .map(|table| (table.clone(), cloud.with(|cloud| cloud.scan_now(&table))))
+        .map(|table| (table.clone(), shared_with(&journal, &table, cloud.with(|cloud| cloud.scan_now(&table)))))
         .collect();
     trace_messages(&trace, &journal);
     trace_storage(&trace, &final_items);
@@ -292,8 +292,27 @@ fn trace_messages(trace: &Trace, journal: &[JournalEntry]) {
     }
 }
 
+/// The items, as the images of the journal where it has the very same: nearly all of them, and a long trial would hardly fit
+/// into memory twice.
+fn shared_with(journal: &[JournalEntry], of_table: &str, items: Vec<serde_json::Value>) -> Vec<Arc<serde_json::Value>> {
+    let identity = |item: &serde_json::Value| (item["pk"].to_string(), item["sk"].to_string());
+    let mut last_images = BTreeMap::new();
+    for entry in journal {
+        if let JournalEntry::Write { table, new_image: Some(image), .. } = entry
+            && table == of_table
+        {
+            last_images.insert(identity(image), image);
+        }
+    }
+    let share = |item: serde_json::Value| match last_images.get(&identity(&item)) {
+        Some(image) if ***image == item => Arc::clone(image),
+        _ => Arc::new(item),
+    };
+    items.into_iter().map(share).collect()
+}
+
 /// What lies in storage at the end belongs to the trace too: two runs that agree on every step but not on a byte differ.
-fn trace_storage(trace: &Trace, final_items: &[(String, Vec<serde_json::Value>)]) {
+fn trace_storage(trace: &Trace, final_items: &[(String, Vec<Arc<serde_json::Value>>)]) {
     for (table, items) in final_items {
         for item in items {
             trace.line(Duration::ZERO, table, item);

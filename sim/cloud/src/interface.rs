@@ -3,7 +3,7 @@
 //! The cloud owns no clock, no socket and no task. A shell hands it `now` with every call, asks when it next
 //! wants to be woken, and carries its outputs away.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -259,7 +259,8 @@ pub enum JournalEntry {
         call: Call,
         outcome: CallOutcome,
     },
-    /// An item changed in storage. Images are DynamoDB JSON (`{"pk":{"S":"…"}}`).
+    /// An item changed in storage. Images are DynamoDB JSON (`{"pk":{"S":"…"}}`), and shared: what one write leaves is what
+    /// the stream carries and what the next write replaces, and a long trial would not fit into memory three times.
     Write {
         /// The call that did it.
         call_sequence: u64,
@@ -267,8 +268,8 @@ pub enum JournalEntry {
         table: String,
         /// `table/partition[/sort]`.
         key: String,
-        old_image: Option<serde_json::Value>,
-        new_image: Option<serde_json::Value>,
+        old_image: Option<Arc<serde_json::Value>>,
+        new_image: Option<Arc<serde_json::Value>>,
     },
     /// A record appeared in a table's stream (became readable).
     StreamRecord {
@@ -279,7 +280,7 @@ pub enum JournalEntry {
         /// INSERT, MODIFY or REMOVE.
         event_name: String,
         key: String,
-        new_image: Option<serde_json::Value>,
+        new_image: Option<Arc<serde_json::Value>>,
     },
     /// Something happened to a message of a stream, topic or queue, or to an invocation.
     Message(MessageStep),

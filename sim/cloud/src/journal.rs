@@ -1,6 +1,12 @@
 //! The ground truth, kept cheaply: images stay shared with storage until somebody reads the journal.
 
-use std::{cell::OnceCell, sync::Arc};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::BTreeMap,
+    sync::Arc,
+};
+
+use serde_json::Value;
 
 use crate::{
     dynamodb::value::{Item, item_to_json},
@@ -32,8 +38,8 @@ pub enum RawEntry {
 }
 
 impl RawEntry {
-    fn to_entry(&self) -> JournalEntry {
-        let json = |image: &Option<Arc<Item>>| image.as_deref().map(item_to_json);
+    fn to_entry(&self, images: &mut SharedImages) -> JournalEntry {
+        let mut json = |image: &Option<Arc<Item>>| image.as_ref().map(|item| images.json(item));
         match self {
             RawEntry::Message(step) => JournalEntry::Message((**step).clone()),
             RawEntry::Call(pair) => JournalEntry::Call { call: pair.0.clone(), outcome: pair.1.clone() },
@@ -60,10 +66,26 @@ impl RawEntry {
     }
 }
 
+/// JSON images by the address of the item that they show. The item is kept with its image: its address must not become
+/// another's.
+#[derive(Debug, Default)]
+struct SharedImages {
+    by_address: BTreeMap<usize, (Arc<Item>, Arc<Value>)>,
+}
+
+impl SharedImages {
+    fn json(&mut self, item: &Arc<Item>) -> Arc<Value> {
+        let image = || (item.clone(), Arc::new(item_to_json(item)));
+        self.by_address.entry(Arc::as_ptr(item) as usize).or_insert_with(image).1.clone()
+    }
+}
+
+/// Entries stay raw until somebody reads them, and are kept as JSON only from then on.
 #[derive(Debug, Default)]
 pub struct Journal {
     keep: bool,
-    raw: Vec<RawEntry>,
+    raw: RefCell<Vec<RawEntry>>,
+    images: RefCell<SharedImages>,
     entries: OnceCell<Vec<JournalEntry>>,
 }
 
@@ -81,18 +103,23 @@ impl Journal {
         if !self.keep {
             return;
         }
-        if let Some(entries) = self.entries.get_mut() {
-            entries.push(entry.to_entry());
+        match self.entries.get_mut() {
+            Some(entries) => entries.push(entry.to_entry(self.images.get_mut())),
+            None => self.raw.get_mut().push(entry),
         }
-        self.raw.push(entry);
     }
 
     pub fn entries(&self) -> &[JournalEntry] {
-        self.entries.get_or_init(|| self.raw.iter().map(RawEntry::to_entry).collect())
+        self.entries.get_or_init(|| {
+            let raw = std::mem::take(&mut *self.raw.borrow_mut());
+            let mut images = self.images.borrow_mut();
+            raw.into_iter().map(|entry| entry.to_entry(&mut images)).collect()
+        })
     }
 
     pub fn take(&mut self) -> Vec<JournalEntry> {
-        let raw = std::mem::take(&mut self.raw);
-        self.entries.take().unwrap_or_else(|| raw.iter().map(RawEntry::to_entry).collect())
+        self.entries();
+        self.images.take();
+        self.entries.take().unwrap_or_default()
     }
 }
