@@ -4,7 +4,7 @@
 #[path = "../examples/support/sample.rs"]
 mod sample;
 
-use nexus_reports::{MergeError, RunRecord, TerminalOptions, Verdict};
+use nexus_reports::{LatencyPart, MergeError, RunRecord, TerminalOptions, Verdict};
 
 /// The sample cut into a record with the seeds up to `last` and one with the rest.
 fn halves(last: u64) -> (RunRecord, RunRecord) {
@@ -42,7 +42,7 @@ fn a_trial_met_twice_is_a_determinism_check() {
     let record = sample::record();
     let merged = RunRecord::merge(vec![record.clone(), record.clone()]).unwrap();
     assert!(merged.scenarios == record.scenarios, "scenarios differ");
-    assert_eq!((merged.determinism.checked, merged.determinism.diverged), (3 + 3 + 28, 0));
+    assert_eq!((merged.determinism.checked, merged.determinism.diverged), (3 + 3 + 32, 0));
     let mut other = record.clone();
     other.scenarios[0].trials[0].trace_hash = "ff".to_owned();
     other.scenarios[1].trials[0].verdict = Verdict::Broken;
@@ -139,7 +139,7 @@ fn a_percentile_that_few_operations_decide_is_not_compared() {
     let compared: Vec<f64> = low.diff(&low).scenarios[0]
         .latency
         .iter()
-        .filter(|it| it.latency == "command")
+        .filter(|it| it.latency == "command" && it.part == LatencyPart::Whole)
         .map(|it| it.percentile)
         .collect();
     assert_eq!(compared, [50.0, 99.0], "fifteen hundred operations have only one or two beyond p99.9");

@@ -103,17 +103,24 @@ fn the_summary_is_one_object_with_the_promised_names() {
         "simulated_s",
         "wall_s",
         "bugs",
+        "routing",
+        "dead_letters",
+        "coverage",
     ];
     wanted.sort_unstable();
     let mut names = names;
     names.sort_unstable();
     assert_eq!(names, wanted);
-    assert_eq!((&summary["trials"], &summary["passed"], &summary["failed"]), (&28.into(), &26.into(), &1.into()));
+    assert_eq!((&summary["trials"], &summary["passed"], &summary["failed"]), (&32.into(), &30.into(), &1.into()));
     assert_eq!(summary["determinism"]["checked"], 3);
     assert_eq!(summary["bugs"][0], "target/nexus/bug-flaky-writes-5.json");
     for name in ["count", "p50_ms", "p99_ms", "p999_ms", "max_ms"] {
         assert!(summary["latency"]["command"][name].is_number(), "{name}");
     }
+    for name in ["p50_ms", "p99_ms", "p999_ms", "ours_p99_ms"] {
+        assert!(summary["routing"]["nominal"][name].is_number(), "{name}");
+    }
+    assert_eq!((&summary["coverage"]["rows"], &summary["coverage"]["covered"]), (&8.into(), &6.into()));
 }
 
 fn scenario_of(verdicts: &[Verdict]) -> ScenarioRecord {

@@ -206,6 +206,7 @@ fn bus_settings(trial: &Trial) -> bus::BusSettings {
         service_time: Duration::from_micros(trial.bus.service_time_us),
         lease_duration: Duration::from_millis(trial.bus.lease_duration_ms),
         visibility_s: trial.bus.visibility_s,
+        redelivery_max_s: trial.bus.redelivery_max_s,
         core_shards: trial.bus.core_shards,
         dead_letter_retention_s: trial.bus.dead_letter_retention_s,
         redrive_after: Duration::from_millis(trial.bus.redrive_from_ms),
@@ -319,6 +320,7 @@ impl Surroundings for TrialSurroundings {
         self.recorder.finished_operations() == self.operations
             && backlog.is_clear()
             && at(elapsed) >= backlog.last_step().plus(QUIET)
+            && at(elapsed) >= UnixNanos(self.recorder.last_finished_ns()).plus(QUIET)
             && self.cloud.with(|cloud| operator::messages_left(cloud)).is_empty()
     }
 

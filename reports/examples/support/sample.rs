@@ -146,10 +146,11 @@ impl Operation {
 }
 
 fn trial(plan: &Plan, seed: u64) -> TrialRecord {
-    let mut dice = Dice(seed ^ plan.name.bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(131) + u64::from(byte)));
-    let mut trial = TrialRecord::new(seed, Verdict::Held, format!("{:016x}{:016x}", dice.roll(), dice.roll()));
-    let commands = operations(plan, &mut dice, 66_000_000, 44_000);
-    let reads = operations(&Plan { faults: &NO_FAULTS, ..*plan }, &mut dice, 66_000_000, 60_000);
+    let draws = Draws { plan: plan.name, seed };
+    let mut hash = draws.named("trace hash");
+    let mut trial = TrialRecord::new(seed, Verdict::Held, format!("{:016x}{:016x}", hash.roll(), hash.roll()));
+    let commands = operations("command", plan.faults, draws, 44_000);
+    let reads = operations("read", &NO_FAULTS, draws, 60_000);
     trial.aws_calls = commands.len() as u64 * 3 + reads.len() as u64;
     trial.latency = BTreeMap::from([
         ("command".to_owned(), histograms(&commands, Operation::latency_us)),
@@ -160,7 +161,7 @@ fn trial(plan: &Plan, seed: u64) -> TrialRecord {
         ),
     ]);
     trial.shares = shares("command", &commands);
-    follow_events(&commands, &mut dice, &mut trial);
+    follow_events(&commands, draws, &mut trial);
     let point = |operation: &Operation| Point {
         start_us: operation.start_us,
         latency_us: operation.latency_us(),
@@ -171,7 +172,7 @@ fn trial(plan: &Plan, seed: u64) -> TrialRecord {
         Series::sampled("read", reads.iter().map(point).collect(), 600),
     ];
     trial.phases = PHASES.map(|(name, from_ms, until_ms)| Phase { name: name.to_owned(), from_ms, until_ms }).to_vec();
-    trial.faults = faults(plan, seed, &mut dice);
+    trial.faults = faults(plan, draws);
     trial.checks = checks(commands.len() as u64);
     trial.dead_letters = dead_letters(plan, seed, commands.len() as u64);
     trial.coverage = coverage(plan, seed, commands.len() as u64);
@@ -181,8 +182,8 @@ fn trial(plan: &Plan, seed: u64) -> TrialRecord {
         goal("token window passed during a retry", false),
     ];
     trial.simulated_s = 66.0;
-    trial.wall_s = (900 + dice.roll() % 400) as f64 / 1_000.0;
-    trial.peak_memory_bytes = Some(48_000_000 + dice.roll() % 9_000_000);
+    trial.wall_s = (900 + draws.named("wall time").roll() % 400) as f64 / 1_000.0;
+    trial.peak_memory_bytes = Some(48_000_000 + draws.named("memory").roll() % 9_000_000);
     spoil(plan, seed, &mut trial);
     trial
 }
@@ -203,25 +204,29 @@ fn spoil(plan: &Plan, seed: u64, trial: &mut TrialRecord) {
     }
 }
 
-/// Open-loop operations, one each `gap_us`.
-fn operations(plan: &Plan, dice: &mut Dice, until_us: u64, gap_us: u64) -> Vec<Operation> {
+/// Open-loop operations of one kind until the end of the drain, one each `gap_us` on average.
+fn operations(kind: &str, faults: &[PlannedFault], draws: Draws, gap_us: u64) -> Vec<Operation> {
+    let named = |purpose: &str| draws.named(&format!("{kind} {purpose}"));
+    let (mut gaps, mut hits, mut outcomes) = (named("gaps"), named("hits"), named("outcomes"));
+    let (mut modelled, mut injected, mut own) = (named("modelled"), named("injected"), named("own"));
     let mut operations = Vec::new();
     let mut start_us = gap_us;
-    while start_us < until_us {
+    while start_us < PHASES[3].2 * 1_000 {
         let start_ms = start_us / 1_000;
-        let under = plan.faults.iter().find(|fault| fault.3 <= start_ms && start_ms < fault.4);
-        let struck = under.filter(|_| dice.roll().is_multiple_of(3));
-        let injected_us = struck.map_or(0, |fault| fault.5 * 1_000 * (40 + dice.roll() % 100) / 100);
-        let outcome = match (struck.map(|fault| fault.0), dice.roll() % 12) {
-            (Some("throttle"), 0..3) => PointOutcome::Throttled,
-            (Some("lost answer" | "one-way partition"), 0..4) => PointOutcome::Unknown,
-            (_, 11) if dice.roll().is_multiple_of(6) => PointOutcome::Refused,
-            (_, 10) if dice.roll().is_multiple_of(9) => PointOutcome::Conflicted,
+        let hit = hits.roll().is_multiple_of(3);
+        let struck = faults.iter().find(|fault| hit && fault.3 <= start_ms && start_ms < fault.4);
+        let injected_us = struck.map_or(0, |fault| fault.5 * 1_000 * (40 + injected.roll() % 100) / 100);
+        let outcome = match (struck.map(|fault| fault.0), outcomes.roll() % 108) {
+            (Some("throttle"), 0..27) => PointOutcome::Throttled,
+            (Some("lost answer" | "one-way partition"), 0..36) => PointOutcome::Unknown,
+            (_, 107) => PointOutcome::Refused,
+            (_, 106) => PointOutcome::Conflicted,
             _ => PointOutcome::Ok,
         };
-        let own_us = 350 + dice.tail(180) + if injected_us > 0 { 9_000 + dice.tail(6_000) } else { 0 };
-        operations.push(Operation { start_us, modelled_us: 3_400 + dice.tail(1_500), injected_us, own_us, outcome });
-        start_us += gap_us / 2 + dice.roll() % gap_us;
+        let own_us = 350 + own.tail(180) + if injected_us > 0 { 9_000 + own.tail(6_000) } else { 0 };
+        let modelled_us = 3_400 + modelled.tail(1_500);
+        operations.push(Operation { start_us, modelled_us, injected_us, own_us, outcome });
+        start_us += gap_us / 2 + gaps.roll() % gap_us;
     }
     operations
 }
@@ -235,7 +240,9 @@ fn histograms(operations: &[Operation], latency_us: impl Fn(&Operation) -> u64) 
 }
 
 /// What came after each command: its event on the stream, a notification, the read model.
-fn follow_events(commands: &[Operation], dice: &mut Dice, trial: &mut TrialRecord) {
+fn follow_events(commands: &[Operation], draws: Draws, trial: &mut TrialRecord) {
+    let [mut stream, mut router, mut queue, mut consumer, mut view, mut projection] =
+        ["stream", "router", "queue", "consumer", "view", "projection"].map(|purpose| draws.named(purpose));
     let after = |command: &Operation, modelled_us: u64, own_us: u64| Operation {
         start_us: command.start_us,
         modelled_us,
@@ -247,12 +254,12 @@ fn follow_events(commands: &[Operation], dice: &mut Dice, trial: &mut TrialRecor
     let mut background = Vec::new();
     let mut end_to_end = Vec::new();
     for command in commands {
-        let routed = after(command, 11_000 + dice.tail(6_000), 1_800 + dice.tail(900));
-        background.push(after(command, 34_000 + dice.tail(20_000), 4_000 + dice.tail(2_500)));
+        let routed = after(command, 11_000 + stream.tail(6_000), 1_800 + router.tail(900));
+        background.push(after(command, 34_000 + queue.tail(20_000), 4_000 + consumer.tail(2_500)));
         let mut seen = after(
             command,
-            command.modelled_us + routed.modelled_us + 18_000 + dice.tail(9_000),
-            command.own_us + routed.own_us + 2_600 + dice.tail(1_200),
+            command.modelled_us + routed.modelled_us + 18_000 + view.tail(9_000),
+            command.own_us + routed.own_us + 2_600 + projection.tail(1_200),
         );
         seen.injected_us = command.injected_us + routed.injected_us;
         routing.push(routed);
@@ -263,7 +270,7 @@ fn follow_events(commands: &[Operation], dice: &mut Dice, trial: &mut TrialRecor
     }
     trial.shares.extend(shares("routing", &routing).into_iter().chain(shares("end-to-end", &end_to_end)));
     if commands.iter().any(|command| command.injected_us > 0) {
-        let recovery_us = 900_000 + dice.tail(700_000);
+        let recovery_us = 900_000 + draws.named("recovery").tail(700_000);
         let histogram = Latencies::from_iter([recovery_us]).encode();
         trial.latency.insert("recovery".to_owned(), vec![PhaseHistogram { phase: "heal".to_owned(), histogram }]);
     }
@@ -358,17 +365,19 @@ fn pooled(
     operations.iter().filter(within).map(latency_us).collect::<Latencies>().encode()
 }
 
-fn faults(plan: &Plan, seed: u64, dice: &mut Dice) -> Vec<FaultRecord> {
+fn faults(plan: &Plan, draws: Draws) -> Vec<FaultRecord> {
     let record = |(index, fault): (usize, &PlannedFault)| {
+        let id = format!("f{}", index + 1);
+        let mut dice = draws.named(&id);
         let silent = match plan.name {
-            "partitioned-service" => seed == 7 && index == 1,
-            "storm" => fault.0 == "region outage" || (seed == 1 && index == 3),
+            "partitioned-service" => draws.seed == 7 && index == 1,
+            "storm" => fault.0 == "region outage" || (draws.seed == 1 && index == 3),
             _ => false,
         };
         let fired = if silent { 0 } else { 1 + dice.roll() % 40 };
         let first_fired_ms = (fired > 0).then(|| fault.3 + dice.roll() % 400);
         FaultRecord {
-            id: format!("f{}", index + 1),
+            id,
             kind: fault.0.to_owned(),
             address: fault.1.to_owned(),
             contract: fault.2,
@@ -446,6 +455,23 @@ fn capabilities() -> Vec<Capability> {
         [whole("turmoil", ""), whole("madsim", note)]
     };
     kinds.into_iter().flat_map(of_kind).collect()
+}
+
+/// Where a trial's numbers come from: a stream of draws for each named purpose, so that one draw more in one place moves no
+/// number of another.
+#[derive(Clone, Copy)]
+struct Draws {
+    plan: &'static str,
+    seed: u64,
+}
+
+impl Draws {
+    fn named(self, purpose: &str) -> Dice {
+        let letters = self.plan.bytes().chain([0]).chain(purpose.bytes());
+        let hashed = letters
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        Dice(Dice(hashed).roll() ^ Dice(self.seed).roll())
+    }
 }
 
 /// splitmix64: small, and the same everywhere.
