@@ -414,7 +414,9 @@
       note: points.reduce((sum, point) => sum + (point[2] === outcome), 0).toLocaleString("en"),
     }));
     const ends = [...trial.phases.map((phase) => phase.until_ms / 1000), points[points.length - 1][0]];
-    const last = Math.max(...ends);
+    // A drain lasts until all is quiet at the latest; where it was quiet long before, its empty rest is cut off.
+    const busy = Math.max(points[points.length - 1][0], ...trial.faults.filter((fault) => fault.fired > 0).map((fault) => bandOf(fault)[1]));
+    const last = Math.min(Math.max(...ends), busy * 1.06 + 0.5);
     const width = Math.max(260, holder.clientWidth) - 62 - 18;
     const placed = lanes(trial.faults, (seconds) => (seconds / last) * width, width);
     const laneCount = Math.max(0, ...placed.map((one) => one.lane + 1));

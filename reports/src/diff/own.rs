@@ -89,9 +89,12 @@ impl OwnStatistic {
     }
 }
 
+/// Latency, phase, statistic.
+type Measured<'a> = (&'a str, &'a str, OwnStatistic);
+
 /// Every latency and phase that both trials of at least one pair told apart.
 pub(super) fn share_diffs(pairs: &[(&TrialRecord, &TrialRecord)]) -> Vec<OwnShareDiff> {
-    let mut values: BTreeMap<(&str, &str, OwnStatistic), Vec<(f64, f64)>> = BTreeMap::new();
+    let mut values: BTreeMap<Measured, Vec<(f64, f64)>> = BTreeMap::new();
     for (before, after) in pairs {
         for one in &before.shares {
             let twin = after.shares.iter().find(|it| (&it.latency, &it.phase) == (&one.latency, &one.phase));

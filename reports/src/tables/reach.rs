@@ -101,10 +101,9 @@ pub(crate) fn coverage_list(coverage: &CoverageTable) -> Table {
 /// Every documented behaviour against every scenario; a cell is empty where no trial met it.
 pub(crate) fn coverage_matrix(coverage: &CoverageTable) -> Table {
     let scenarios = coverage.scenarios.iter().map(number);
-    let mut table =
-        Table::new([text("section"), text("row"), text("behaviour"), number("all")].into_iter().chain(scenarios));
+    let mut table = Table::new([text("row"), text("behaviour"), number("all")].into_iter().chain(scenarios));
     for row in &coverage.rows {
-        let names = [plain(&row.section), plain(&row.row), plain(&row.text), count_with_doubt_at_zero(row.total())];
+        let names = [plain(&row.row), plain(&row.text), count_with_doubt_at_zero(row.total())];
         let cells = row.counts.iter().map(|number| if *number == 0 { plain("") } else { count(*number) });
         table.push(names.into_iter().chain(cells));
     }

@@ -68,7 +68,8 @@ fn merge(options: &MergeOptions) -> Result<u8, Report> {
 
 /// A record. The error names the file, what is wrong with it, and how to come by one that can be read.
 fn read(file: &Path) -> Result<RunRecord, Report> {
-    RunRecord::read_file(file).into_diagnostic()
+    // The error's text tells its causes already, so they are not told again below it.
+    RunRecord::read_file(file).map_err(|error| miette!("{error}"))
 }
 
 fn terminal_options() -> TerminalOptions<'static> {
