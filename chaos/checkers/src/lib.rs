@@ -22,7 +22,7 @@ mod sent;
 mod tests;
 
 pub use answer::OrderView;
-pub use checks::all;
+pub use checks::{all, write_side};
 pub use command::{SentCommand, SentLine};
 pub use finding::{Checker, Finding, Needs, Violation};
 pub use goals::goals;

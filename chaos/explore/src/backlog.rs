@@ -89,11 +89,13 @@ pub struct Backlog {
     /// Consumer and key of each parked entry, and whether time can help it.
     parked: BTreeMap<String, bool>,
     last_step: UnixNanos,
+    /// Hosts of the command service.
+    services: Vec<String>,
 }
 
 impl Backlog {
-    pub fn new(has_bus: bool) -> Self {
-        Self { has_bus, ..Self::default() }
+    pub fn new(has_bus: bool, services: Vec<String>) -> Self {
+        Self { has_bus, services, ..Self::default() }
     }
 
     /// Takes in what the journal gained since the last call.
@@ -104,7 +106,8 @@ impl Backlog {
         self.entries_seen = journal.len();
     }
 
-    /// When something last happened that is more than looking: a write (leases apart), a message that moved.
+    /// When something last happened that is more than looking: a write (leases apart), a message that moved, the end of a
+    /// call of the command service.
     pub fn last_step(&self) -> UnixNanos {
         self.last_step
     }
@@ -138,12 +141,13 @@ impl Backlog {
 
     fn take(&mut self, entry: &JournalEntry) {
         let at = match entry {
-            // Calls without effect are polls and reads; those with one show as writes or messages.
-            JournalEntry::Call { call, .. } => {
-                if self.has_bus {
+            // A call by the command service may still run after its customer was answered: AWS was slow, and another
+            // attempt was faster. Calls of the bus are polls; those with an effect show as writes or messages.
+            JournalEntry::Call { call, outcome } => {
+                if self.has_bus && !self.services.contains(&call.caller) {
                     return;
                 }
-                call.at
+                outcome.at
             }
             JournalEntry::Write { table, .. } if table == LEASES_TABLE => return,
             JournalEntry::Write { at, table, key, new_image, .. } => {
@@ -290,7 +294,7 @@ mod tests {
 
     #[test]
     fn an_event_is_owed_until_each_consumer_has_it() {
-        let mut backlog = Backlog::new(true);
+        let mut backlog = Backlog::new(true, vec!["orders-1".to_owned()]);
         let steps = [
             (event(10, "order-1", 1, "OrderPlaced"), false),
             (streamed(15, "order-1/1"), false),
@@ -314,7 +318,7 @@ mod tests {
 
     #[test]
     fn leases_and_polls_are_no_steps() {
-        let mut backlog = Backlog::new(true);
+        let mut backlog = Backlog::new(true, vec!["orders-1".to_owned()]);
         backlog.follow(&[event(5, "order-1", 1, "OrderPlaced"), write(9, "nexus-leases", "router/s", Some(json!({})))]);
         assert_eq!(backlog.last_step(), UnixNanos(5));
     }

@@ -109,6 +109,10 @@ fn poison(played: &Played) -> Vec<String> {
         match entry {
             JournalEntry::Write { table, key, new_image: Some(image), .. } if is_rogue(table, key) => {
                 poison.extend(image["event_id"]["S"].as_str().map(str::to_owned));
+                // Whoever parks it knows its place in the table, and not always what it calls itself.
+                if let (Some(stream), Some(version)) = (image["pk"]["S"].as_str(), image["sk"]["N"].as_str()) {
+                    poison.push(format!("{stream}/{version}"));
+                }
             }
             JournalEntry::Message(step)
                 if step.step == nexus_cloud::MessageStepKind::Accepted && event_id_of(&step.body).is_none() =>

@@ -36,6 +36,7 @@ pub struct Recorder {
 struct RecorderState {
     attempts: Vec<Attempt>,
     finished_operations: usize,
+    last_finished_ns: u64,
 }
 
 impl Recorder {
@@ -47,6 +48,11 @@ impl Recorder {
     /// How many operations have their definite answer.
     pub fn finished_operations(&self) -> usize {
         self.lock().finished_operations
+    }
+
+    /// When the last of them had it, in nanoseconds since the Unix epoch.
+    pub fn last_finished_ns(&self) -> u64 {
+        self.lock().last_finished_ns
     }
 
     fn invoked(&self, attempt: Attempt) -> usize {
@@ -62,8 +68,10 @@ impl Recorder {
         attempt.response = response;
     }
 
-    fn finished(&self) {
-        self.lock().finished_operations += 1;
+    fn finished(&self, at_ns: u64) {
+        let mut state = self.lock();
+        state.finished_operations += 1;
+        state.last_finished_ns = state.last_finished_ns.max(at_ns);
     }
 
     fn lock(&self) -> MutexGuard<'_, RecorderState> {
@@ -106,7 +114,7 @@ impl Customers {
             number += 1;
             let response = self.attempt(&operation, number).await;
             if is_definite(&response) {
-                self.recorder.finished();
+                self.recorder.finished(self.clock.now());
                 return;
             }
             self.platform.sleep(self.backoff(&operation, number)).await;

@@ -26,8 +26,9 @@ const BUS_ENDPOINTS: [Service; 5] =
     [Service::Dynamodb, Service::DynamodbStreams, Service::Kinesis, Service::Sns, Service::Sqs];
 /// Lines of the trace that are kept; the hash goes on beyond them.
 const TRACE_LINES_MAX: usize = 400_000;
-/// How long the system must have been quiet before a trial may end early.
-pub const QUIET: Duration = Duration::from_secs(3);
+/// How long the system must have been quiet before a trial may end early: longer than AWS takes for any call, or one that
+/// still runs would be missed.
+pub const QUIET: Duration = Duration::from_secs(6);
 
 /// Everything that one run of a trial left behind.
 pub struct Played {
@@ -73,7 +74,7 @@ fn play_here(trial: &Trial) -> Played {
         trace: trace.clone(),
         releases,
         operations: trial.workload.operations.len(),
-        backlog: Backlog::new(trial.bus.is_there()),
+        backlog: Backlog::new(trial.bus.is_there(), host_names(trial.topology.command_services)),
     };
     let director = PlanDirector::new(
         &trial.faults,
@@ -88,7 +89,7 @@ fn play_here(trial: &Trial) -> Played {
         Err(error) => (RunSummary::default(), Some(error.to_string())),
     };
     let journal = cloud.with(|cloud| cloud.take_journal());
-    let mut backlog = Backlog::new(trial.bus.is_there());
+    let mut backlog = Backlog::new(trial.bus.is_there(), host_names(trial.topology.command_services));
     backlog.follow(&journal);
     let mut debts = backlog.debts();
     debts.extend(cloud.with(|cloud| operator::messages_left(cloud)));
@@ -206,6 +207,7 @@ fn bus_settings(trial: &Trial) -> bus::BusSettings {
         service_time: Duration::from_micros(trial.bus.service_time_us),
         lease_duration: Duration::from_millis(trial.bus.lease_duration_ms),
         visibility_s: trial.bus.visibility_s,
+        redelivery_max_s: trial.bus.redelivery_max_s,
         core_shards: trial.bus.core_shards,
         dead_letter_retention_s: trial.bus.dead_letter_retention_s,
         redrive_after: Duration::from_millis(trial.bus.redrive_from_ms),
@@ -319,6 +321,7 @@ impl Surroundings for TrialSurroundings {
         self.recorder.finished_operations() == self.operations
             && backlog.is_clear()
             && at(elapsed) >= backlog.last_step().plus(QUIET)
+            && at(elapsed) >= UnixNanos(self.recorder.last_finished_ns()).plus(QUIET)
             && self.cloud.with(|cloud| operator::messages_left(cloud)).is_empty()
     }
 

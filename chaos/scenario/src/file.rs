@@ -66,6 +66,8 @@ pub struct Bus {
     pub lease_duration_ms: u64,
     /// How long the notification queue hides a message from others.
     pub visibility_s: u32,
+    /// The longest pause before a message that failed is tried again; it doubles from 2 s.
+    pub redelivery_max_s: u32,
     /// How long the dead-letter queue keeps a message, counted from when it was first sent.
     pub dead_letter_retention_s: u32,
     /// The processor leaves dead letters alone before this time: an operator who first looks, and then acts.
@@ -85,6 +87,7 @@ impl Default for Bus {
             service_time_us: 100,
             lease_duration_ms: 10_000,
             visibility_s: 30,
+            redelivery_max_s: 300,
             dead_letter_retention_s: 1_209_600,
             redrive_from_ms: 0,
         }
@@ -371,11 +374,15 @@ fn check_numbers(file: &ScenarioFile) -> Result<(), Problem> {
     if bus.hosts().len() > 64 || bus.core_shards > 64 {
         return at(span_of(&file.bus), "a bus has at most 64 hosts and 64 core shards", "write smaller numbers");
     }
-    if bus.lease_duration_ms < 1_000 || bus.visibility_s == 0 || bus.dead_letter_retention_s < 60 {
+    if bus.lease_duration_ms < 1_000
+        || bus.visibility_s == 0
+        || bus.redelivery_max_s == 0
+        || bus.dead_letter_retention_s < 60
+    {
         return at(
             span_of(&file.bus),
-            "leases last at least 1000 ms, visibility at least 1 s, retention at least 60 s",
-            "write lease_duration_ms = 10000, visibility_s = 30, dead_letter_retention_s = 1209600",
+            "leases last at least 1000 ms, visibility and redelivery at least 1 s, retention at least 60 s",
+            "write lease_duration_ms = 10000, visibility_s = 30, redelivery_max_s = 300, dead_letter_retention_s = 1209600",
         );
     }
     let network = given_or_default(&file.network);

@@ -1,4 +1,5 @@
 //! What runs behind the event table, on simulated hosts: the same crates as in production, as workers or as functions.
+//! Read it beside `system/nexus/src/wiring.rs`.
 
 use std::{
     collections::BTreeMap,
@@ -52,6 +53,8 @@ pub struct BusSettings {
     pub service_time: Duration,
     pub lease_duration: Duration,
     pub visibility_s: u32,
+    /// The longest pause before a notification that failed is tried again.
+    pub redelivery_max_s: u32,
     pub core_shards: u32,
     pub dead_letter_retention_s: u32,
     /// The dead letters are left alone until this long after the processor's first start.
@@ -204,7 +207,11 @@ pub fn notifier(settings: &BusSettings, slowness: SlownessHandle) -> Program {
                 Arc::new(queue(&platform, &settings, NOTIFICATION_QUEUE)),
                 Arc::new(outbox),
                 Arc::new(NoMetrics),
-                NotificationSettings { visibility_seconds: settings.visibility_s, ..NotificationSettings::default() },
+                NotificationSettings {
+                    visibility_seconds: settings.visibility_s,
+                    redelivery_seconds_max: settings.redelivery_max_s,
+                    ..NotificationSettings::default()
+                },
             );
             let compute = Arc::new(Compute::new(platform.clone(), 1, slowness));
             if settings.hosted_as_functions {
@@ -386,7 +393,7 @@ impl GapListener for RepairFromTable {
     }
 }
 
-/// Makes stream, topic, queues and, for functions, their mappings, as `deploy` would.
+/// Makes stream, topic and queues as `nexus provision` does, and for functions their mappings.
 ///
 /// # Errors
 /// What the simulated AWS refuses.

@@ -1,4 +1,5 @@
-//! What runs on each host: read it beside `system/nexus/src/main.rs`, which wires the same crates to real AWS.
+//! What runs on hosts of the write side: read it beside `system/nexus/src/wiring.rs`, which wires the same crates to real
+//! AWS. What runs behind the event table is in `bus.rs`.
 
 use std::{sync::Arc, time::Duration};
 

@@ -128,7 +128,8 @@ impl ProjectionShard {
     }
 
     fn handled(&mut self) -> Handled {
-        let is_failing = self.setbacks > 0;
+        // With nothing left to try again on, only further records can show that the read model is back.
+        let is_failing = self.setbacks > 0 && !self.lanes.is_empty();
         let has_room = self.ledger.open_records() < self.tools.settings.kept_back_max;
         Handled {
             durable_through: self.ledger.durable_through().cloned(),

@@ -137,7 +137,7 @@ async fn three_attempts_and_then_the_aggregate_waits() {
     bench.views.script_writes([WriteFate::Throttled, WriteFate::RequestLost, WriteFate::Throttled]);
     let mut shard = bench.shard();
     let handled = shard.handle(vec![feed_event(1, &events[0])]).await;
-    assert_eq!((handled.durable_through, handled.accepts_more), (through(1), false));
+    assert_eq!((handled.durable_through, handled.accepts_more), (through(1), true));
     assert_eq!(bench.views.asked().len(), 3);
     let parked = bench.parked("payment-p-1").unwrap();
     assert_eq!(
@@ -259,6 +259,21 @@ async fn an_outage_parks_few_aggregates() {
     let handled = shard.handle(Vec::new()).await;
     assert_eq!((handled.durable_through, handled.accepts_more), (through(100), true));
     assert_eq!(bench.views.views().len() + bench.parking.entries().len(), 100);
+}
+
+/// The only aggregate was parked for the outage: nothing is left to find out with that the outage is over.
+#[tokio::test(start_paused = true)]
+async fn reading_goes_on_once_everything_that_an_outage_stopped_is_parked() {
+    let bench = Bench::new(1);
+    bench.views.script_writes([WriteFate::NotSent; 3]);
+    let mut shard = bench.shard();
+    let handled = shard.handle(feed(&payment("p-1", 1))).await;
+    assert!(bench.parked("payment-p-1").is_some());
+    assert_eq!((handled.durable_through, handled.call_again_after, handled.accepts_more), (through(1), None, true));
+    let events = payment("p-2", 2);
+    let handled = shard.handle(vec![feed_event(2, &events[0]), feed_event(3, &events[1])]).await;
+    assert_eq!((handled.durable_through, handled.accepts_more), (through(3), true));
+    assert_eq!(bench.view_version("payment-p-2"), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! Random schedules: workers start, stop, crash and sleep; shards split, merge, roll over and are trimmed; the feed and the
 //! lease store lose, delay, throttle and hang. Safety while it burns, liveness after.
 
+#![forbid(unsafe_code)]
+
 mod support;
 
 use std::{

@@ -1,5 +1,7 @@
 //! One worker on a feed that splits, merges, trims, expires, throttles and is empty.
 
+#![forbid(unsafe_code)]
+
 mod support;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Several workers: balance, take-over, zombies, and a lease store that loses, delays and refuses.
 
+#![forbid(unsafe_code)]
+
 mod support;
 
 use std::time::Duration;

@@ -12,6 +12,34 @@ use serde_json::Value;
 const LIGHT: [&str; 9] =
     ["anstream", "anstyle", "clap", "ctrlc", "miette", "nexus-commands", "serde_json", "sha2", "thiserror"];
 
+/// The crates that may link AWS's own clients. What measures the seams reaches them through these.
+const SPEAK_TO_AWS: [&str; 2] = ["system/aws", "system/aws/bus"];
+
+/// What tests of several crates need, and nothing that ships.
+const FOR_TESTS_ONLY: &str = "system/ports/testing";
+
+/// Crates that name no other crate of the workspace, and why.
+const LEAVES: [(&str, &str); 7] = [
+    ("system/domain", "the domain is pure"),
+    ("system/ports", "everything stands on the ports, so they stand on nothing"),
+    ("sim/cloud", "the simulated AWS shares no code with what it serves"),
+    ("sim/interposer", "what holds unsafe code stays small enough to be read"),
+    ("chaos/checkers", "a judge shares no code with what it judges"),
+    ("chaos/workload", "customers are strangers to the system"),
+    ("xtask/commands", "the command line's definition is a leaf"),
+];
+
+/// The programs of the system. They meet on the bus; what two of them need is a crate of its own.
+const SERVICES: [&str; 7] = [
+    "system/command-service",
+    "system/stream-worker",
+    "system/event-router",
+    "system/query-dashboard",
+    "system/notification-service",
+    "system/dlq-processor",
+    "system/lambda-runtime",
+];
+
 /// The workspace's crates and what each names in its manifest.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Workspace {
@@ -23,6 +51,8 @@ struct Member {
     /// Relative to the root, with slashes.
     folder: String,
     dependencies: BTreeSet<String>,
+    /// Those that are not for its tests alone.
+    built_in: BTreeSet<String>,
 }
 
 impl Workspace {
@@ -41,9 +71,14 @@ impl Workspace {
             let manifest = text(package, "manifest_path")?;
             let folder = Path::new(&manifest).parent().and_then(|folder| folder.strip_prefix(&root).ok());
             let folder = folder.ok_or_else(|| format!("{manifest} lies outside the workspace"))?;
-            let named = package.get("dependencies").and_then(Value::as_array).into_iter().flatten();
-            let dependencies = named.map(|dependency| text(dependency, "name")).collect::<Result<_, _>>()?;
-            let member = Member { folder: folder.to_string_lossy().replace('\\', "/"), dependencies };
+            let mut member = Member { folder: folder.to_string_lossy().replace('\\', "/"), ..Member::default() };
+            for dependency in package.get("dependencies").and_then(Value::as_array).into_iter().flatten() {
+                let dependency_name = text(dependency, "name")?;
+                if dependency.get("kind").and_then(Value::as_str) != Some("dev") {
+                    member.built_in.insert(dependency_name.clone());
+                }
+                member.dependencies.insert(dependency_name);
+            }
             workspace.members.insert(text(package, "name")?, member);
         }
         if workspace.members.is_empty() { Err("cargo metadata names no package".to_owned()) } else { Ok(workspace) }
@@ -62,11 +97,26 @@ impl Workspace {
                     found.push(format!("{name} depends on {dependency} ({}): {rule}", way.join(" -> ")));
                 }
             }
-            if member.folder == "xtask" {
-                let heavy = member.dependencies.iter().filter(|dependency| !LIGHT.contains(&dependency.as_str()));
-                found.extend(
-                    heavy.map(|heavy| format!("{name} depends on {heavy}: the command line must build in seconds")),
-                );
+            let direct = self.rules_against_direct(member);
+            found
+                .extend(direct.into_iter().map(|(dependency, rule)| format!("{name} depends on {dependency}: {rule}")));
+        }
+        found
+    }
+
+    /// What this member's own manifest must not name, be it of the workspace or not.
+    fn rules_against_direct<'m>(&self, member: &'m Member) -> Vec<(&'m str, &'static str)> {
+        let mut found = Vec::new();
+        for dependency in &member.dependencies {
+            let folder = self.members.get(dependency).map(|to| to.folder.as_str());
+            if member.folder == "xtask" && !LIGHT.contains(&dependency.as_str()) {
+                found.push((dependency.as_str(), "the command line must build in seconds"));
+            }
+            if dependency.starts_with("aws-sdk-") && !SPEAK_TO_AWS.contains(&member.folder.as_str()) {
+                found.push((dependency.as_str(), "only the adapters speak to AWS"));
+            }
+            if folder == Some(FOR_TESTS_ONLY) && member.built_in.contains(dependency) {
+                found.push((dependency.as_str(), "what tests need is built into nothing"));
             }
         }
         found
@@ -95,13 +145,32 @@ impl Workspace {
         match (above, below) {
             _ if above == "system" && to.folder == "sim/interposer" => Some("what ships never links the interposer"),
             ("system", "sim" | "chaos" | "reports" | "xtask") => Some("what ships knows nothing of simulation"),
-            ("sim", "chaos") => Some("the simulator does not know who torments it"),
+            ("sim", "chaos" | "reports" | "xtask") => Some("the simulator does not know who torments it"),
             ("reports", _) => Some("the reports model is a leaf"),
-            _ if from.folder == "chaos/checkers" => Some("a judge shares no code with what it judges"),
-            _ if from.folder == "xtask/commands" => Some("the command line's definition is a leaf"),
-            _ => None,
+            ("system", "system") => rule_within_system(&from.folder, &to.folder),
+            _ => leaf_rule(&from.folder),
         }
     }
+}
+
+fn leaf_rule(from: &str) -> Option<&'static str> {
+    LEAVES.iter().find(|(folder, _)| *folder == from).map(|(_, rule)| *rule)
+}
+
+/// The binary wires everything together; all others keep apart.
+fn rule_within_system(from: &str, to: &str) -> Option<&'static str> {
+    if from == "system/nexus" {
+        return None;
+    }
+    leaf_rule(from).or_else(|| match to {
+        "system/nexus" => Some("nothing stands on the binary"),
+        "system/platform" => Some("only the binary stands on the real machine"),
+        _ if SERVICES.contains(&from) && SERVICES.contains(&to) => Some("services meet on the bus, not in code"),
+        _ if SPEAK_TO_AWS.contains(&to) && !SPEAK_TO_AWS.contains(&from) => {
+            Some("services are written against ports, not against AWS")
+        }
+        _ => None,
+    })
 }
 
 fn floor(folder: &str) -> &str {
@@ -117,11 +186,19 @@ mod tests {
     fn house(arrows: &[(&str, &str)]) -> Workspace {
         let folders = [
             ("nexus-domain", "system/domain"),
+            ("nexus-ports", "system/ports"),
+            ("nexus-ports-testing", "system/ports/testing"),
+            ("nexus-event-router", "system/event-router"),
+            ("nexus-query-dashboard", "system/query-dashboard"),
             ("nexus-aws", "system/aws"),
+            ("nexus-aws-bus", "system/aws/bus"),
+            ("nexus-platform", "system/platform"),
+            ("nexus", "system/nexus"),
             ("nexus-cloud", "sim/cloud"),
             ("nexus-engine", "sim/engine"),
             ("nexus-interposer", "sim/interposer"),
             ("nexus-checkers", "chaos/checkers"),
+            ("nexus-workload", "chaos/workload"),
             ("nexus-explore", "chaos/explore"),
             ("nexus-reports", "reports"),
             ("xtask", "xtask"),
@@ -129,9 +206,10 @@ mod tests {
         ];
         let mut workspace = Workspace::default();
         for (name, folder) in folders {
-            let dependencies =
+            let dependencies: BTreeSet<String> =
                 arrows.iter().filter(|(from, _)| *from == name).map(|(_, to)| (*to).to_owned()).collect();
-            workspace.members.insert(name.to_owned(), Member { folder: folder.to_owned(), dependencies });
+            let member = Member { folder: folder.to_owned(), built_in: dependencies.clone(), dependencies };
+            workspace.members.insert(name.to_owned(), member);
         }
         workspace
     }
@@ -139,10 +217,19 @@ mod tests {
     #[test]
     fn arrows_down_the_house_are_allowed() {
         let allowed = [
-            ("nexus-aws", "nexus-domain"),
+            ("nexus-event-router", "nexus-domain"),
+            ("nexus-event-router", "nexus-ports"),
+            ("nexus-ports-testing", "nexus-ports"),
             ("nexus-aws", "tokio"),
-            ("nexus-cloud", "nexus-domain"),
+            ("nexus-aws", "aws-sdk-dynamodb"),
+            ("nexus-aws-bus", "nexus-aws"),
+            ("nexus-aws-bus", "aws-sdk-kinesis"),
+            ("nexus", "nexus-aws-bus"),
+            ("nexus", "nexus-platform"),
+            ("nexus", "nexus-event-router"),
             ("nexus-engine", "nexus-interposer"),
+            ("nexus-engine", "nexus-aws"),
+            ("nexus-engine", "nexus-platform"),
             ("nexus-explore", "nexus-engine"),
             ("nexus-explore", "nexus-reports"),
             ("nexus-explore", "nexus-checkers"),
@@ -162,8 +249,23 @@ mod tests {
             ("nexus-domain", "nexus-explore"),
             ("nexus-domain", "nexus-reports"),
             ("nexus-domain", "nexus-commands"),
+            ("nexus-domain", "nexus-ports"),
+            ("nexus-ports", "nexus-domain"),
+            ("nexus-event-router", "nexus-query-dashboard"),
+            ("nexus-event-router", "nexus-aws"),
+            ("nexus-event-router", "nexus-aws-bus"),
+            ("nexus-event-router", "nexus-platform"),
+            ("nexus-event-router", "nexus-ports-testing"),
+            ("nexus-event-router", "aws-sdk-sns"),
+            ("nexus-aws", "nexus"),
             ("nexus-aws", "nexus-interposer"),
             ("nexus-engine", "nexus-explore"),
+            ("nexus-engine", "nexus-reports"),
+            ("nexus-engine", "nexus-commands"),
+            ("nexus-engine", "aws-sdk-sqs"),
+            ("nexus-cloud", "nexus-domain"),
+            ("nexus-workload", "nexus-domain"),
+            ("nexus-workload", "nexus-cloud"),
             ("nexus-reports", "nexus-domain"),
             ("nexus-reports", "nexus-commands"),
             ("nexus-checkers", "nexus-domain"),
@@ -196,7 +298,7 @@ mod tests {
     #[test]
     fn a_circle_ends() {
         assert_eq!(
-            house(&[("nexus-domain", "nexus-aws"), ("nexus-aws", "nexus-domain")]).forbidden(),
+            house(&[("nexus-aws", "nexus-aws-bus"), ("nexus-aws-bus", "nexus-aws")]).forbidden(),
             Vec::<String>::new()
         );
     }
@@ -215,6 +317,21 @@ mod tests {
         });
         let workspace = Workspace::read(&metadata).unwrap();
         assert_eq!((workspace.len(), workspace.forbidden().len()), (3, 3), "{:?}", workspace.forbidden());
+    }
+
+    #[test]
+    fn what_only_tests_link_may_come_from_the_crate_for_tests() {
+        let package = |kind: Value| {
+            json!({"name": "nexus-event-router", "manifest_path": "/w/system/event-router/Cargo.toml", "dependencies": [
+                {"name": "nexus-ports-testing", "kind": kind, "target": null}]})
+        };
+        let testing = json!({"name": "nexus-ports-testing", "manifest_path": "/w/system/ports/testing/Cargo.toml",
+            "dependencies": []});
+        for (kind, forbidden) in [(json!("dev"), 0), (json!(null), 1), (json!("build"), 1)] {
+            let metadata = json!({"workspace_root": "/w", "packages": [package(kind.clone()), testing]});
+            let found = Workspace::read(&metadata).unwrap().forbidden();
+            assert_eq!(found.len(), forbidden, "{kind}: {found:?}");
+        }
     }
 
     #[test]

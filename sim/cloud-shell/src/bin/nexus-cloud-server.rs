@@ -11,7 +11,7 @@ use clap::{Parser, ValueEnum};
 use nexus_cloud::{Cloud, CloudConfig, LatencyModel, NoFaults, UnixNanos};
 use nexus_cloud_shell::{EndpointShell, SharedCloud};
 
-/// Serves the simulated AWS (DynamoDB, DynamoDB Streams, Kinesis) over plain HTTP, in memory.
+/// Serves the simulated AWS (DynamoDB and its streams, Kinesis, SNS, SQS, Lambda) over plain HTTP, in memory.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -22,7 +22,7 @@ struct Arguments {
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
     /// How long calls take: not at all, or as the latency model has it.
-    #[arg(long, value_enum, default_value_t = Latency::Off)]
+    #[arg(long, value_enum, default_value_t = Latency::None)]
     latency: Latency,
     /// Region in ARNs and stream records.
     #[arg(long, default_value = "us-east-1")]
@@ -37,7 +37,8 @@ struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Latency {
-    Off,
+    #[value(alias = "off")]
+    None,
     Model,
 }
 
@@ -45,7 +46,7 @@ impl Arguments {
     fn cloud(&self) -> Cloud {
         let mut config =
             CloudConfig { seed: self.seed, region: self.region.clone(), keep_journal: false, ..CloudConfig::default() };
-        if self.latency == Latency::Off {
+        if self.latency == Latency::None {
             config.latency = LatencyModel::fixed(0);
             config.assumptions = nexus_cloud::Assumptions::immediate();
             (config.kinesis.creation_ms, config.kinesis.update_ms, config.kinesis.deletion_ms) = (0, 0, 0);
@@ -98,7 +99,7 @@ fn announce(arguments: &Arguments, port: u16) {
     let region = &arguments.region;
     let usage = format!(
         "listening on {url}\n\
-         services: dynamodb, dynamodbstreams, kinesis; everything is kept in memory\n\
+         services: dynamodb, dynamodbstreams, kinesis, sns, sqs, lambda; everything is kept in memory\n\
          AWS CLI: AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws --region {region} --endpoint-url {url} dynamodb list-tables\n\
          boto3:   boto3.client(\"dynamodb\", endpoint_url=\"{url}\", region_name=\"{region}\", aws_access_key_id=\"any\", aws_secret_access_key=\"any\")\n"
     );

@@ -69,10 +69,11 @@ impl Context<'_> {
         self.lag("index-lag", &format!("{index}/{logical_key}"), p50, p99)
     }
 
-    /// How late a write to `logical_key` shows in the stream.
-    pub fn stream_lag(&mut self, logical_key: &str) -> Duration {
+    /// How late what is written within one `window` of time shows in a shard of a stream.
+    pub fn stream_lag(&mut self, shard: &str, window: u64) -> Duration {
         let (p50, p99) = (self.assumptions.stream_lag_p50_ms, self.assumptions.stream_lag_p99_ms);
-        self.lag("stream-lag", logical_key, p50, p99).min(nanoseconds(self.assumptions.stream_lag_max_ms))
+        self.lag("stream-lag", &format!("{shard}/{window}"), p50, p99)
+            .min(nanoseconds(self.assumptions.stream_lag_max_ms))
     }
 
     fn lag(&mut self, purpose: &str, logical_key: &str, p50_ms: f64, p99_ms: f64) -> Duration {

@@ -255,7 +255,6 @@ impl Table {
             return;
         }
         let logical = self.logical(key);
-        let lag = context.stream_lag(&logical);
         let event = match (old, new) {
             (None, _) => EventName::Insert,
             (_, None) => EventName::Remove,
@@ -269,7 +268,7 @@ impl Table {
             sequence: 0,
             event,
             created_at: context.now,
-            visible_at: context.now.plus(lag),
+            visible_at: context.now,
             keys,
             old_image: old.clone(),
             new_image: new.clone(),
@@ -277,7 +276,11 @@ impl Table {
             is_expiry,
         };
         let Some(stream) = &mut self.stream else { return };
-        let Some((shard, sequence, visible_at)) = stream.append(key.hash, record) else { return };
+        let Some((shard, sequence, visible_at)) =
+            stream.append(key.hash, record, |shard, window| context.stream_lag(shard, window))
+        else {
+            return;
+        };
         if context.journal.keeps() {
             let entry = RawEntry::StreamRecord {
                 at: visible_at,

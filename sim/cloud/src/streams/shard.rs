@@ -13,6 +13,9 @@ use crate::{
 /// Records are readable for a day.
 pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
 
+/// What is written to a shard within such a stretch of time shares its lag.
+const LAG_WINDOW: Duration = Duration::from_millis(250);
+
 /// How streams divide themselves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -53,7 +56,7 @@ pub struct StreamRecord {
     pub sequence: u64,
     pub event: EventName,
     pub created_at: UnixNanos,
-    /// Readers see it from here on.
+    /// Readers see it from here on; the shard says when.
     pub visible_at: UnixNanos,
     pub keys: Item,
     pub old_image: Option<Arc<Item>>,
@@ -80,6 +83,8 @@ pub struct Shard {
     hash_low: u64,
     hash_high: u64,
     appended: u64,
+    /// The lag of a window of time, by the window in which something was last written.
+    lag: Option<(u64, Duration)>,
     last_visible_at: UnixNanos,
 }
 
@@ -160,6 +165,7 @@ impl Stream {
             hash_low,
             hash_high,
             appended: 0,
+            lag: None,
             last_visible_at: now,
         });
     }
@@ -229,9 +235,17 @@ impl Stream {
         }
     }
 
-    /// Adds a record that wants to become visible at its `visible_at`; never before the one in front of it.
+    /// Adds a record, to be readable once its lag is over, but never before the one in front of it. `lag_of` tells the lag of
+    /// a shard in one window of time: what is written together arrives together, for a shard carries its records in one pipe.
+    /// (Were each record late by itself, one late record would hold up all behind it, and a busy shard would be later by far
+    /// than the lags that were measured, which are those of whole records as readers saw them.)
     /// Returns the shard and the sequence number, and the time from which it is readable.
-    pub fn append(&mut self, hash: u64, mut record: StreamRecord) -> Option<(String, u64, UnixNanos)> {
+    pub fn append(
+        &mut self,
+        hash: u64,
+        mut record: StreamRecord,
+        lag_of: impl FnOnce(&str, u64) -> Duration,
+    ) -> Option<(String, u64, UnixNanos)> {
         self.maintain(record.created_at);
         let mut index = self.open_shard_of(hash)?;
         if self.config.shard_max_records.is_some_and(|most| self.shards[index].appended >= most.max(1)) {
@@ -241,7 +255,12 @@ impl Stream {
         let sequence = self.next_sequence();
         let shard = &mut self.shards[index];
         record.sequence = sequence;
-        record.visible_at = record.visible_at.max(shard.last_visible_at);
+        let window = record.created_at.0 / LAG_WINDOW.as_nanos() as u64;
+        if shard.lag.is_none_or(|(of_window, _)| of_window != window) {
+            shard.lag = Some((window, lag_of(&shard.id, window)));
+        }
+        let lag = shard.lag.map_or(Duration::ZERO, |(_, lag)| lag);
+        record.visible_at = record.created_at.plus(lag).max(shard.last_visible_at);
         shard.last_visible_at = record.visible_at;
         shard.appended += 1;
         let visible_at = record.visible_at;
