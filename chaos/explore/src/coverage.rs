@@ -158,7 +158,7 @@ const ROWS: &[(&str, &str, &str, &[&str])] = &[
         "14 Hard bugs",
         "bug/12-checkpoint",
         "a worker dies between effect and checkpoint",
-        &["fault-at:crash-at-call/kinesis", "goal:lease-taken-over"],
+        &["fault-at:crash-at-call/kinesis"],
     ),
     ("14 Hard bugs", "bug/13-iterator-expiry", "an iterator expires", &["goal:cursor-expired"]),
     ("14 Hard bugs", "bug/14-partial-response", "a function reports part of its batch", &["note:lambda/partial"]),
