@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    dead_letters::DeadLetterAccount,
+    dead_letters::{DeadLetterAccount, QueueAccount},
     latencies::Latencies,
     model::{Contract, LatencyShares, ObjectiveRecord, Phase, ScenarioRecord, Tier, Verdict},
 };
@@ -12,6 +12,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct ScenarioSummary {
     pub name: String,
+    pub engine: String,
     pub tier: Tier,
     pub trials: Tally,
     /// Each latency, over all phases and trials.
@@ -22,6 +23,8 @@ pub struct ScenarioSummary {
     /// By name of the latency and of the phase.
     pub shares_by_phase: BTreeMap<(String, String), ShareSummary>,
     pub dead_letters: Option<DeadLetterSummary>,
+    /// Each queue over all trials, by name.
+    pub queues: Vec<QueueSummary>,
     pub faults: Vec<FaultSummary>,
     pub checks: Vec<CheckSummary>,
     pub goals: Vec<GoalSummary>,
@@ -134,6 +137,16 @@ pub struct DeadLetterSummary {
     pub unbalanced: u64,
 }
 
+/// The accounts of one queue in many trials, added up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueSummary {
+    pub account: QueueAccount,
+    /// Trials that kept an account of it.
+    pub trials: u64,
+    /// Trials whose account of it does not balance.
+    pub unbalanced: u64,
+}
+
 impl DeadLetterSummary {
     pub fn add(&mut self, other: &DeadLetterSummary) {
         self.account.add(&other.account);
@@ -186,6 +199,7 @@ impl ScenarioRecord {
         let shares_by_phase = self.shares_by_phase();
         ScenarioSummary {
             name: self.name.clone(),
+            engine: self.engine.clone(),
             tier: self.tier,
             trials,
             latency: latency_by_phase.iter().map(|(name, phases)| (name.clone(), pool(phases))).collect(),
@@ -193,6 +207,7 @@ impl ScenarioRecord {
             shares: shares_over_phases(&shares_by_phase),
             shares_by_phase,
             dead_letters: self.dead_letters(),
+            queues: self.queues(),
             faults: self.faults(),
             checks: self.checks(),
             goals: self.goals(),
@@ -264,6 +279,18 @@ impl ScenarioRecord {
             total.unbalanced += u64::from(!account.balances());
         }
         summary
+    }
+
+    fn queues(&self) -> Vec<QueueSummary> {
+        let mut pooled: BTreeMap<&str, QueueSummary> = BTreeMap::new();
+        for account in self.trials.iter().flat_map(|trial| &trial.queues) {
+            let total = pooled.entry(&account.queue).or_default();
+            total.account.queue.clone_from(&account.queue);
+            total.account.add(account);
+            total.trials += 1;
+            total.unbalanced += u64::from(!account.balances());
+        }
+        pooled.into_values().collect()
     }
 
     fn faults(&self) -> Vec<FaultSummary> {
@@ -353,45 +380,6 @@ fn shares_over_phases(by_phase: &BTreeMap<(String, String), ShareSummary>) -> Ve
         pooled.entry(latency).or_insert_with(|| ShareSummary::of(latency)).add(shares);
     }
     pooled.into_values().collect()
-}
-
-/// Adds up checks by name over scenarios.
-pub fn checks_over(summaries: &[ScenarioSummary]) -> Vec<CheckSummary> {
-    let mut pooled: BTreeMap<&str, CheckSummary> = BTreeMap::new();
-    for check in summaries.iter().flat_map(|summary| &summary.checks) {
-        let total = pooled.entry(&check.name).or_default();
-        total.name.clone_from(&check.name);
-        total.trials.add(check.trials);
-        total.examined += check.examined;
-    }
-    pooled.into_values().collect()
-}
-
-/// Adds up faults by kind and contract over scenarios.
-pub fn faults_over(summaries: &[ScenarioSummary]) -> Vec<FaultSummary> {
-    let mut pooled: BTreeMap<(&str, Contract), FaultSummary> = BTreeMap::new();
-    for fault in summaries.iter().flat_map(|summary| &summary.faults) {
-        match pooled.get_mut(&(fault.kind.as_str(), fault.contract)) {
-            Some(total) => {
-                total.planned += fault.planned;
-                total.fired += fault.fired;
-                total.firings += fault.firings;
-            }
-            None => {
-                pooled.insert((&fault.kind, fault.contract), fault.clone());
-            }
-        }
-    }
-    pooled.into_values().collect()
-}
-
-/// Pools latencies by name over scenarios.
-pub fn latency_over(summaries: &[ScenarioSummary]) -> BTreeMap<String, Latencies> {
-    let mut pooled: BTreeMap<String, Latencies> = BTreeMap::new();
-    for (name, latencies) in summaries.iter().flat_map(|summary| &summary.latency) {
-        pooled.entry(name.clone()).or_default().merge(latencies);
-    }
-    pooled
 }
 
 /// Seeds in words: "1–20", "3", "1–4, 9, 12–13" (at most `parts` runs, then an ellipsis).

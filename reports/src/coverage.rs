@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{RunRecord, ScenarioRecord};
+use crate::{
+    json::WriteError,
+    model::{RunRecord, ScenarioRecord},
+};
 
 /// One documented behaviour of AWS that a trial may meet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,14 @@ impl CoverageCount {
 }
 
 impl CoverageTable {
+    /// The table as one line of JSON.
+    ///
+    /// # Errors
+    /// None in practice: a table holds only text and whole numbers.
+    pub fn to_json(&self) -> Result<String, WriteError> {
+        serde_json::to_string(self).map_err(|error| WriteError::NotRepresentable { reason: error.to_string() })
+    }
+
     /// How many rows at least one trial met.
     pub fn covered(&self) -> usize {
         self.rows.iter().filter(|row| row.total() > 0).count()
@@ -68,15 +79,26 @@ pub fn coverage_table(record: &RunRecord) -> CoverageTable {
         .flat_map(|scenario| &scenario.trials)
         .flat_map(|trial| trial.coverage.iter().filter(|(_, count)| **count > 0).map(|(mark, _)| mark))
         .collect();
+    // A scenario that several engines played is one column: AWS's behaviour is the same below all of them.
+    let mut scenarios: Vec<String> = Vec::new();
+    for scenario in &record.scenarios {
+        if !scenarios.contains(&scenario.name) {
+            scenarios.push(scenario.name.clone());
+        }
+    }
+    let in_scenario = |row: &CoverageRow, name: &String| -> u64 {
+        let played = record.scenarios.iter().filter(|scenario| scenario.name == *name);
+        played.map(|scenario| times_met(row, scenario)).sum()
+    };
     let counted = |row: &CoverageRow| CoverageCount {
         row: row.row.clone(),
         section: row.section.clone(),
         text: row.text.clone(),
-        counts: record.scenarios.iter().map(|scenario| times_met(row, scenario)).collect(),
+        counts: scenarios.iter().map(|name| in_scenario(row, name)).collect(),
     };
     CoverageTable {
-        scenarios: record.scenarios.iter().map(|scenario| scenario.name.clone()).collect(),
         rows: record.coverage_rows.iter().map(counted).collect(),
+        scenarios,
         unnamed_marks: met.difference(&named).map(|mark| (*mark).clone()).collect(),
     }
 }

@@ -1,4 +1,6 @@
 //! What became of every message and of every parked aggregate: nothing may vanish between queue and dead-letter queue.
+//!
+//! Two accounts: one of the letters, whichever queue they went through, and one of each queue by itself.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +66,69 @@ impl DeadLetterAccount {
             ("parked", self.parked),
             ("released", self.released),
             ("still parked", self.still_parked),
+        ]
+    }
+}
+
+/// The messages of one queue, or of one dead-letter queue, counted at the end of the trial. A message that comes back is a
+/// new entry, so that each entry leaves in one way only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueAccount {
+    pub queue: String,
+    /// Entries that senders and topics put there.
+    pub sent: u64,
+    /// Entries that came from another queue: into a dead-letter queue, or back out of it.
+    pub moved_in: u64,
+    /// Times that a message was handed to a receiver; one that was received twice counts twice.
+    pub received: u64,
+    /// Entries that a consumer deleted when it was done with them.
+    pub done: u64,
+    /// Entries that left for the dead-letter queue.
+    pub dead_lettered: u64,
+    /// Entries that left this dead-letter queue for the queue they came from.
+    pub redriven: u64,
+    /// Entries that left this dead-letter queue to be set aside for a person.
+    pub quarantined: u64,
+    /// Entries dropped at the end of their retention, or purged.
+    pub expired: u64,
+    /// Entries that still lay there.
+    pub remaining: u64,
+}
+
+impl QueueAccount {
+    /// Whether every entry that came left in a way that is known, or lies there still.
+    pub fn balances(&self) -> bool {
+        let sum = |parts: &[u64]| parts.iter().map(|part| u128::from(*part)).sum::<u128>();
+        let left = [self.done, self.dead_lettered, self.redriven, self.quarantined, self.expired, self.remaining];
+        sum(&[self.sent, self.moved_in]) == sum(&left)
+    }
+
+    /// Adds another account of the same queue. As with [`DeadLetterAccount::add`], the parts are judged, never the sum.
+    pub fn add(&mut self, other: &QueueAccount) {
+        self.sent += other.sent;
+        self.moved_in += other.moved_in;
+        self.received += other.received;
+        self.done += other.done;
+        self.dead_lettered += other.dead_lettered;
+        self.redriven += other.redriven;
+        self.quarantined += other.quarantined;
+        self.expired += other.expired;
+        self.remaining += other.remaining;
+    }
+
+    /// The counts under their names, in the order of an entry's life.
+    pub fn counts(&self) -> [(&'static str, u64); 9] {
+        [
+            ("sent", self.sent),
+            ("moved in", self.moved_in),
+            ("received", self.received),
+            ("done", self.done),
+            ("to DLQ", self.dead_lettered),
+            ("redriven", self.redriven),
+            ("quarantined", self.quarantined),
+            ("expired", self.expired),
+            ("remain", self.remaining),
         ]
     }
 }

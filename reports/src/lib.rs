@@ -8,6 +8,7 @@ mod aggregate;
 mod coverage;
 mod dead_letters;
 mod diff;
+mod engines;
 mod format;
 mod html;
 mod json;
@@ -20,21 +21,24 @@ mod series;
 mod summary;
 mod tables;
 mod terminal;
+mod totals;
 mod way;
 
 pub use aggregate::{
-    CheckSummary, DeadLetterSummary, FaultSummary, GoalSummary, ScenarioSummary, ShareSummary, Tally,
+    CheckSummary, DeadLetterSummary, FaultSummary, GoalSummary, QueueSummary, ScenarioSummary, ShareSummary, Tally,
     objective_verdict, seeds_in_words,
 };
 pub use coverage::{CoverageCount, CoverageRow, CoverageTable, coverage_table};
-pub use dead_letters::DeadLetterAccount;
+pub use dead_letters::{DeadLetterAccount, QueueAccount};
 pub use diff::{
-    Diff, LatencyDiff, LatencyPart, NOTABLE_CHANGE, NOTABLE_CHANGE_MS, NOTABLE_OWN_CHANGE_MS, RunName, ScenarioDiff,
+    Diff, DiffOutcome, FEWEST_SEEDS, LatencyDiff, LatencyPart, NOTABLE_CHANGE, NOTABLE_CHANGE_MS,
+    NOTABLE_OWN_CHANGE_MS, OwnShareDiff, OwnStatistic, OwnVerdict, RunName, ScenarioDiff,
 };
+pub use engines::{EngineFault, engines_json};
 pub use html::HtmlError;
 pub use json::{ReadError, WriteError};
 pub use latencies::{CurvePoint, EncodedLatencies, HistogramError, LONGEST_US, Latencies};
-pub use markdown::{capability_markdown, coverage_markdown};
+pub use markdown::{coverage_markdown, engines_markdown};
 pub use merge::MergeError;
 pub use model::{
     Assumption, Capability, CheckRecord, Contract, Determinism, FORMAT_VERSION, FaultRecord, GoalRecord,
@@ -45,5 +49,5 @@ pub use report::Report;
 pub use summary::{
     CoverageSummary, DeadLetterTotals, INCONCLUSIVE_SHARE_LIMIT, LatencySummary, Outcome, RoutingSummary, Summary,
 };
-pub use terminal::{TerminalOptions, capability_terminal};
+pub use terminal::TerminalOptions;
 pub use way::{WAY_OF_AN_EVENT, WayOfAnEvent};

@@ -3,6 +3,7 @@
 use crate::{
     coverage::{CoverageTable, coverage_table},
     model::RunRecord,
+    report::Report,
     tables::{self, Table},
 };
 
@@ -11,7 +12,7 @@ pub fn coverage_markdown(record: &RunRecord) -> String {
     let coverage = coverage_table(record);
     let mut parts = vec!["# Coverage\n".to_owned(), coverage_introduction(record, &coverage)];
     if !coverage.rows.is_empty() {
-        parts.push(table(&tables::coverage_matrix(&coverage)));
+        parts.push(table(&tables::coverage_list(&coverage)));
     }
     let missed: Vec<String> = coverage
         .never_reached()
@@ -31,17 +32,18 @@ pub fn coverage_markdown(record: &RunRecord) -> String {
 fn coverage_introduction(record: &RunRecord, coverage: &CoverageTable) -> String {
     let words = tables::coverage_in_words(coverage);
     format!(
-        "{words}, on {} with the seeds {}.\nEach number tells how often the trials of a scenario met the behaviour; an empty cell \
-         means never. What no trial met is not tested.\n",
+        "{words}, on {} with the seeds {}.\nThe number after a scenario tells how often its trials met the behaviour. What \
+         no trial met is not tested.\n",
         escaped(&record.engine),
         crate::aggregate::seeds_in_words(record.seeds.iter().copied(), 4),
     )
 }
 
-/// Which engine can produce which fault kind: fully, approximately or not at all.
-pub fn capability_markdown(record: &RunRecord) -> String {
-    let matrix = tables::capabilities(record);
-    let introduction = "What an engine cannot produce, it has not tested.\n";
+/// Which engine can produce which kind of fault, and how often its trials did. The same record gives the same bytes.
+pub fn engines_markdown(record: &RunRecord) -> String {
+    let matrix = tables::engines(record, Report::new(record).scenarios());
+    let introduction = "Each cell tells how often faults of a kind fired on an engine, and how many of those that were planned did. \
+                        What an engine cannot produce, or never fired there, it has not tested.\n";
     let rows = if matrix.is_empty() { "No engine is recorded.\n".to_owned() } else { table(&matrix) };
     ["# Faults by engine\n", introduction, &rows].join("\n")
 }

@@ -16,10 +16,6 @@ pub enum MergeError {
         "the records are of different revisions, {first} and {other}: merge runs of one revision, compare others by a diff"
     )]
     OtherRevision { first: String, other: String },
-    #[error(
-        "the records are of different engines, {first} and {other}: their trials are not the same, so merge them apart"
-    )]
-    OtherEngine { first: String, other: String },
     #[error("the records have different latency models for {operation}: their latencies must not be pooled")]
     OtherLatencyModel { operation: String },
     #[error("coverage row {row} has another text or other marks in another record: its counts must not be added up")]
@@ -29,8 +25,8 @@ pub enum MergeError {
 }
 
 impl RunRecord {
-    /// Makes one record of several. Trials of the same scenario are put together, and objectives are judged anew over all of
-    /// them. A trial that two records have counts once, and as a determinism check: another trace hash or verdict means
+    /// Makes one record of several. Trials of the same scenario on the same engine are put together, and objectives are judged
+    /// anew over all of them; a scenario that two engines played stays two, since the same seed is another trial on each. A trial that two records have counts once, and as a determinism check: another trace hash or verdict means
     /// that it diverged. Wall times add up, also if the runs went on at the same time.
     pub fn merge(records: Vec<RunRecord>) -> Result<RunRecord, MergeError> {
         let mut records = records.into_iter();
@@ -47,32 +43,16 @@ impl RunRecord {
     }
 }
 
-impl RunRecord {
-    /// Takes over what the run of another engine says its engine can produce, so that one table shows both. Its trials stay
-    /// apart: another engine plays other trials from the same seeds.
-    pub fn adopt_capabilities(&mut self, other: &RunRecord) -> Result<(), MergeError> {
-        if self.revision != other.revision {
-            return Err(MergeError::OtherRevision { first: self.revision.clone(), other: other.revision.clone() });
-        }
-        absorb_capabilities(&mut self.capabilities, other.capabilities.clone());
-        Ok(())
-    }
-}
-
 fn check_kinship(merged: &RunRecord, other: &RunRecord) -> Result<(), MergeError> {
     if merged.revision != other.revision {
         return Err(MergeError::OtherRevision { first: merged.revision.clone(), other: other.revision.clone() });
-    }
-    if merged.engine != other.engine {
-        return Err(MergeError::OtherEngine { first: merged.engine.clone(), other: other.engine.clone() });
     }
     Ok(())
 }
 
 fn absorb(merged: &mut RunRecord, other: RunRecord) -> Result<(), MergeError> {
-    if !merged.profile.split('+').any(|profile| profile == other.profile) {
-        merged.profile = format!("{}+{}", merged.profile, other.profile);
-    }
+    join_names(&mut merged.profile, &other.profile);
+    join_names(&mut merged.engine, &other.engine);
     merged.started_unix_ms = merged.started_unix_ms.min(other.started_unix_ms);
     merged.wall_s += other.wall_s;
     merged.seeds = merged.seeds.iter().copied().chain(other.seeds).collect::<BTreeSet<_>>().into_iter().collect();
@@ -89,8 +69,19 @@ fn absorb(merged: &mut RunRecord, other: RunRecord) -> Result<(), MergeError> {
     Ok(())
 }
 
+/// "sim" and "dev" are "sim+dev".
+fn join_names(known: &mut String, other: &str) {
+    for name in other.split('+') {
+        if !known.split('+').any(|one| one == name) {
+            *known = format!("{known}+{name}");
+        }
+    }
+}
+
 fn absorb_scenario(merged: &mut RunRecord, other: ScenarioRecord) -> Result<(), MergeError> {
-    let Some(known) = merged.scenarios.iter_mut().find(|known| known.name == other.name) else {
+    let Some(known) =
+        merged.scenarios.iter_mut().find(|known| (&known.name, &known.engine) == (&other.name, &other.engine))
+    else {
         merged.scenarios.push(other);
         return Ok(());
     };

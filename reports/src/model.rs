@@ -8,20 +8,24 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{coverage::CoverageRow, dead_letters::DeadLetterAccount, latencies::EncodedLatencies};
+use crate::{
+    coverage::CoverageRow,
+    dead_letters::{DeadLetterAccount, QueueAccount},
+    latencies::EncodedLatencies,
+};
 
 /// The version of the record's format that this crate writes and reads. It grows with every change of a field:
 /// a reader that guesses at an unknown format would print wrong numbers with a straight face.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
-/// One run: all scenarios, all seeds, on one engine.
+/// One run: all scenarios, all seeds, on one engine; or several runs merged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunRecord {
     pub format_version: u32,
     /// Of the source tree, as version control names it; with a suffix if the tree was changed.
     pub revision: String,
-    /// "turmoil" or "madsim".
+    /// "turmoil" or "madsim"; after a merge of runs on both "turmoil+madsim".
     pub engine: String,
     /// The build profile ("sim", "dev", "release").
     pub profile: String,
@@ -64,6 +68,25 @@ impl RunRecord {
             capabilities: Vec::new(),
             coverage_rows: Vec::new(),
             bugs: Vec::new(),
+        }
+    }
+
+    /// The engines that played a scenario, in the record's order.
+    pub fn engines(&self) -> Vec<&str> {
+        let mut engines: Vec<&str> = Vec::new();
+        for scenario in &self.scenarios {
+            if !engines.contains(&scenario.engine.as_str()) {
+                engines.push(&scenario.engine);
+            }
+        }
+        engines
+    }
+
+    /// What a face calls the scenario: its name, with the engine where the record has more than one.
+    pub(crate) fn label(&self, scenario: &ScenarioRecord) -> String {
+        match self.engines().len() {
+            0 | 1 => scenario.name.clone(),
+            _ => format!("{} ({})", scenario.name, scenario.engine),
         }
     }
 
@@ -146,11 +169,13 @@ impl Tier {
     }
 }
 
-/// One scenario and its trials, one per seed.
+/// One scenario on one engine and its trials, one per seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioRecord {
     pub name: String,
+    /// The engine that played all its trials: another one plays other trials from the same seeds.
+    pub engine: String,
     pub tier: Tier,
     pub description: String,
     pub trials: Vec<TrialRecord>,
@@ -218,6 +243,8 @@ pub struct TrialRecord {
     pub goals: Vec<GoalRecord>,
     /// What became of the messages and of the parked aggregates; `None` if the scenario has no queue.
     pub dead_letters: Option<DeadLetterAccount>,
+    /// The account of each queue and dead-letter queue by itself; empty if the scenario has none.
+    pub queues: Vec<QueueAccount>,
     /// How often each coverage mark was met; see [`RunRecord::coverage_rows`].
     pub coverage: BTreeMap<String, u64>,
     /// Latency by name ("command", "read", "aws:TransactWriteItems", …), from the intended start, per phase. The names in
@@ -250,6 +277,7 @@ impl TrialRecord {
             faults: Vec::new(),
             goals: Vec::new(),
             dead_letters: None,
+            queues: Vec::new(),
             coverage: BTreeMap::new(),
             latency: BTreeMap::new(),
             shares: Vec::new(),

@@ -4,7 +4,7 @@ use crate::{
     aggregate::ScenarioSummary,
     html::{self, HtmlError},
     json::WriteError,
-    model::RunRecord,
+    model::{RunRecord, ScenarioRecord},
     summary::{Outcome, Summary},
     terminal::{self, TerminalOptions},
 };
@@ -18,10 +18,14 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// Adds up and pools the trials of every scenario.
     pub fn new(record: &'a RunRecord) -> Self {
-        Self { record, summaries: record.scenarios.iter().map(|scenario| scenario.summary()).collect() }
+        let labelled = |scenario: &ScenarioRecord| {
+            let name = record.label(scenario);
+            ScenarioSummary { name, ..scenario.summary() }
+        };
+        Self { record, summaries: record.scenarios.iter().map(labelled).collect() }
     }
 
-    /// Each scenario's trials, added up and pooled, in the record's order.
+    /// Each scenario's trials, added up and pooled, in the record's order; named with the engine where there are several.
     pub fn scenarios(&self) -> &[ScenarioSummary] {
         &self.summaries
     }

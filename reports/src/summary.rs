@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::{
-    aggregate::{DeadLetterSummary, ScenarioSummary, Tally, faults_over, latency_over, objective_verdict},
+    aggregate::{DeadLetterSummary, ScenarioSummary, Tally, objective_verdict},
     coverage::coverage_table,
     dead_letters::DeadLetterAccount,
     json::WriteError,
     latencies::Latencies,
     model::{Determinism, RunRecord, Verdict, round_to_six_decimals},
+    totals::{faults_over, latency_over},
 };
 
 /// A run with a greater share of inconclusive trials has not shown enough to say that it held.

@@ -15,10 +15,14 @@ use crate::{
     series::interest,
     summary::{Outcome, tally_over},
     tables::{self, Cell, Table, Tone, headline_latency, tally_in_words},
+    totals::goals_over,
 };
 
 /// At most so many trials that did not hold are listed in full; the rest are counted.
 const LISTED_TRIALS: usize = 20;
+
+/// Scenarios whose events are followed step by step; more would make a table of hundreds of rows.
+const SCENARIOS_FOLLOWED: usize = 4;
 
 /// How to write for a terminal. Nothing is asked of the terminal itself, so the same record gives the same text.
 #[derive(Clone, Copy, Debug)]
@@ -45,11 +49,13 @@ pub(crate) fn write(report: &Report, options: &TerminalOptions) -> String {
         pen.section(&scenarios_title(summaries), &tables::scenarios(record, summaries)),
         pen.section("Where the time went (means, since only means add up)", &tables::shares(summaries)),
         pen.section(
-            "Way of an event (percentiles; its parts as means, since only means add up)",
-            &tables::way_of_an_event(summaries),
+            "Routing, from the commit to the stream: p99 by phase (of its objective), our own share, recovery after the heal; in ms",
+            &tables::routing(summaries),
         ),
+        way_of_an_event(summaries, &pen),
         pen.section("Checks", &tables::checks(summaries)),
         pen.section("Dead letters", &tables::dead_letters(summaries)),
+        pen.section("Queues", &tables::queues(summaries)),
         pen.section("Faults", &tables::faults(summaries)),
         impossible_faults(record),
         pen.section("Objectives", &tables::objectives(summaries)),
@@ -64,24 +70,6 @@ pub(crate) fn write(report: &Report, options: &TerminalOptions) -> String {
         options.html.map(|path| format!("Report: {}\n", printable(path))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
-}
-
-impl CoverageTable {
-    /// Every row with the scenarios that met it, as text that ends with a line break.
-    pub fn terminal(&self, options: &TerminalOptions) -> String {
-        let pen = Pen { colour: options.colour, width: options.width };
-        let title = format!("Coverage: {}", tables::coverage_in_words(self));
-        let rows = pen.section(&title, &tables::coverage_list(self));
-        let parts = [rows.unwrap_or_else(|| "The record has no coverage rows.\n".to_owned()), unnamed_marks(self)];
-        parts.concat()
-    }
-}
-
-/// Which engine can produce which fault kind, as text that ends with a line break.
-pub fn capability_terminal(record: &RunRecord, options: &TerminalOptions) -> String {
-    let pen = Pen { colour: options.colour, width: options.width };
-    let matrix = pen.section("Faults by engine", &tables::capabilities(record));
-    matrix.unwrap_or_else(|| "The record says nothing about what its engine can produce.\n".to_owned())
 }
 
 /// Knows whether to colour and how wide to write.
@@ -171,26 +159,37 @@ fn scenarios_title(summaries: &[ScenarioSummary]) -> String {
     }
 }
 
-/// What the run's engine cannot produce: a fault that never could fire has shown nothing.
+/// What the run's engines cannot produce: a fault that never could fire has shown nothing.
 fn impossible_faults(record: &RunRecord) -> Option<String> {
     let lines: Vec<String> = record
         .capabilities
         .iter()
-        .filter(|capability| !capability.supported && capability.engine == record.engine)
-        .map(|capability| format!("  {}: {}\n", printable(&capability.fault_kind), printable(&capability.note)))
+        .filter(|capability| !capability.supported && record.engines().contains(&capability.engine.as_str()))
+        .map(|one| {
+            format!("  {} on {}: {}\n", printable(&one.fault_kind), printable(&one.engine), printable(&one.note))
+        })
         .collect();
-    (!lines.is_empty()).then(|| format!("Not possible on {}:\n{}", printable(&record.engine), lines.concat()))
+    (!lines.is_empty()).then(|| format!("Not possible:\n{}", lines.concat()))
 }
 
-/// Only states that no trial of their scenario reached: they tell what the batch did not try.
+/// Every step by phase, where the scenarios are so few that a reader will look at each.
+fn way_of_an_event(summaries: &[ScenarioSummary], pen: &Pen) -> Option<String> {
+    let followed = summaries.iter().filter(|summary| !summary.way_of_an_event().is_empty()).count();
+    if followed > SCENARIOS_FOLLOWED {
+        return Some(format!(
+            "The way of an event through each of these {followed} scenarios is in the HTML report.\n"
+        ));
+    }
+    let title = "Way of an event (percentiles; its parts as means, since only means add up)";
+    pen.section(title, &tables::way_of_an_event(summaries))
+}
+
+/// Only states that no trial of any scenario reached: they tell what the batch did not try.
 fn unreached_goals(summaries: &[ScenarioSummary], pen: &Pen) -> Option<String> {
-    let lines: Vec<String> = summaries
+    let lines: Vec<String> = goals_over(summaries)
         .iter()
-        .flat_map(|summary| summary.goals.iter().filter(|goal| goal.reached == 0).map(move |goal| (summary, goal)))
-        .map(|(summary, goal)| {
-            let trials = format::plural(goal.trials, "trial");
-            format!("  {}: {} ({trials})\n", printable(&summary.name), printable(&goal.name))
-        })
+        .filter(|goal| goal.reached == 0)
+        .map(|goal| format!("  {} ({})\n", printable(&goal.name), format::plural(goal.trials, "trial")))
         .collect();
     (!lines.is_empty()).then(|| format!("{}\n{}", pen.title("Rare states that no trial reached"), lines.concat()))
 }
@@ -229,7 +228,7 @@ fn failing_trials(record: &RunRecord, pen: &Pen) -> Option<String> {
     }
     let mut lines = vec![pen.title("Trials that did not hold")];
     for (scenario, trial) in failing.iter().take(LISTED_TRIALS) {
-        lines.extend(failing_trial(scenario, trial, pen));
+        lines.extend(failing_trial(&record.label(scenario), trial, pen));
     }
     if failing.len() > LISTED_TRIALS {
         lines.push(format!("  and {} more, in the HTML and JSON reports", failing.len() - LISTED_TRIALS));
@@ -252,10 +251,10 @@ pub(crate) fn trials_not_held(record: &RunRecord) -> Vec<(&ScenarioRecord, &Tria
     trials.into_iter().map(|(_, trial)| trial).collect()
 }
 
-fn failing_trial(scenario: &ScenarioRecord, trial: &TrialRecord, pen: &Pen) -> Vec<String> {
+fn failing_trial(scenario: &str, trial: &TrialRecord, pen: &Pen) -> Vec<String> {
     let colour = if trial.verdict == Verdict::Broken { AnsiColor::Red } else { AnsiColor::Yellow };
     let verdict = pen.styled(colour.on_default(), trial.verdict.as_str());
-    let mut lines = vec![format!("  {}, seed {}: {verdict}", printable(&scenario.name), trial.seed)];
+    let mut lines = vec![format!("  {}, seed {}: {verdict}", printable(scenario), trial.seed)];
     if !trial.reason.is_empty() {
         lines.push(format!("    {}", printable(&trial.reason)));
     }

@@ -414,7 +414,9 @@
       note: points.reduce((sum, point) => sum + (point[2] === outcome), 0).toLocaleString("en"),
     }));
     const ends = [...trial.phases.map((phase) => phase.until_ms / 1000), points[points.length - 1][0]];
-    const last = Math.max(...ends);
+    // A drain lasts until all is quiet at the latest; where it was quiet long before, its empty rest is cut off.
+    const busy = Math.max(points[points.length - 1][0], ...trial.faults.filter((fault) => fault.fired > 0).map((fault) => bandOf(fault)[1]));
+    const last = Math.min(Math.max(...ends), busy * 1.06 + 0.5);
     const width = Math.max(260, holder.clientWidth) - 62 - 18;
     const placed = lanes(trial.faults, (seconds) => (seconds / last) * width, width);
     const laneCount = Math.max(0, ...placed.map((one) => one.lane + 1));
@@ -486,16 +488,71 @@
     const curves = wayScenarios[Number(wayScenarioChoice.value)].curves.filter((curve) => data.way.includes(curve.latency));
     return curves.sort((a, b) => data.way.indexOf(a.latency) - data.way.indexOf(b.latency));
   };
+  /** What happens to an event, step by step, and from where to where the time of each step is taken. */
+  const STATIONS = [
+    { latency: "command", title: "Stored", note: "from the customer's intended start to the answer" },
+    { latency: "routing", title: "Routed", note: "from the commit until the stream holds it" },
+    { latency: "end-to-end", title: "Projected", note: "from the intended start until the read model shows it" },
+    { latency: "background", title: "Notified", note: "from the commit to the notification's effect" },
+    { latency: "recovery", title: "Recovered", note: "from the heal until no backlog is left" },
+  ];
+
+  const percentileOf = (curve, nines) => {
+    const at = curve.points.filter((point) => point[0] <= nines + 1e-6);
+    return at.length > 0 ? at[at.length - 1][1] : null;
+  };
+
+  const partsOf = (scenario, latency, phase) => {
+    const found = scenario.way_parts.find((one) => one.latency === latency && one.phase === phase);
+    if (!found) return [];
+    const total = found.means_ms.reduce((sum, ms) => sum + ms, 0);
+    const bar = element("div", { class: "bar", "aria-hidden": "true" });
+    for (const [index, part] of PARTS.entries()) {
+      const piece = element("span", { class: part });
+      piece.style.width = total > 0 ? (100 * found.means_ms[index]) / total + "%" : "0";
+      bar.append(piece);
+    }
+    const names = ["AWS", "injected", "own"];
+    const terms = names.map((name, index) => element("span", { class: "term" }, element("span", { class: "key " + PARTS[index] }), name + " " + milliseconds(found.means_ms[index])));
+    return [bar, element("p", { class: "bar-numbers" }, ...terms)];
+  };
+
+  /** A card for each step that was measured in the phase; all phases if none is chosen, then without parts. */
+  const drawStations = (scenario, phase) => {
+    const cards = STATIONS.flatMap((station) => {
+      const wanted = station.latency === "recovery" ? null : phase;
+      const curve = scenario.curves.find((one) => one.latency === station.latency && one.phase === wanted);
+      if (!curve || curve.count === 0) return [];
+      const bound = scenario.bounds.find((one) => one.latency === station.latency && one.phase === (wanted ?? ""));
+      const numbers = element("p", { class: "numbers" }, element("span", {}, "p50 ", element("strong", {}, milliseconds(percentileOf(curve, Math.log10(2))))));
+      if (curve.count >= 100) numbers.append(element("span", {}, "p99 ", element("strong", {}, milliseconds(percentileOf(curve, 2)))));
+      else numbers.append(element("span", {}, "longest ", element("strong", {}, milliseconds(percentileOf(curve, Infinity)))));
+      const card = element("li", { class: "station" }, element("h3", {}, station.title), element("p", { class: "fine" }, station.note), numbers);
+      if (bound) {
+        const tone = { held: "good", broken: "bad", inconclusive: "doubtful" }[bound.verdict];
+        card.append(element("p", { class: "bound " + tone }, "objective p" + bound.percentile + " ≤ " + milliseconds(bound.limit_ms) + ": " + bound.verdict));
+      }
+      card.append(...partsOf(scenario, station.latency, wanted));
+      card.append(element("p", { class: "fine" }, curve.count.toLocaleString("en") + (station.latency === "recovery" ? " trials" : " measured")));
+      return [card];
+    });
+    byId("way-stations").replaceChildren(element("ol", { class: "stations" }, ...cards));
+  };
+
   const redrawWay = () => {
     if (!wayScenarioChoice || wayScenarios.length === 0) return;
     const phase = Number(wayPhaseChoice.value) === 0 ? null : wayPhaseChoice.selectedOptions[0].textContent;
     const curves = wayCurves().filter((curve) => curve.phase === phase);
     drawCurve({ curves, label: (curve) => curve.latency }, byId("way-curve"));
+    drawStations(wayScenarios[Number(wayScenarioChoice.value)], phase);
     drawParts(wayScenarios[Number(wayScenarioChoice.value)]);
   };
   const chooseWayScenario = () => {
     const phases = wayCurves().filter((curve) => curve.phase !== null && curve.count > 0).map((curve) => curve.phase);
-    fill(wayPhaseChoice, ["all phases", ...new Set(phases)]);
+    const wanted = wayPhaseChoice.selectedOptions[0]?.textContent ?? "nominal";
+    const names = ["all phases", ...new Set(phases)];
+    fill(wayPhaseChoice, names);
+    wayPhaseChoice.value = String(Math.max(0, names.indexOf(wanted)));
     redrawWay();
   };
   const startWay = () => {

@@ -4,7 +4,7 @@
 #[path = "../examples/support/sample.rs"]
 mod sample;
 
-use nexus_reports::{RunRecord, TerminalOptions};
+use nexus_reports::{RunRecord, TerminalOptions, coverage_markdown, coverage_table};
 
 #[test]
 fn the_terminal_face() {
@@ -51,6 +51,30 @@ fn an_empty_run_can_be_shown() {
     let text = record.terminal(&TerminalOptions::default());
     assert!(text.starts_with("INCONCLUSIVE  0 trials"), "{text}");
     assert!(record.html().unwrap().contains("<span class=\"outcome\">inconclusive</span>"));
+}
+
+#[test]
+fn the_coverage_for_the_source_tree() {
+    let record = sample::record();
+    insta::assert_snapshot!("coverage", coverage_markdown(&record));
+    let table: serde_json::Value = serde_json::from_str(&coverage_table(&record).to_json().unwrap()).unwrap();
+    assert_eq!(table["rows"][0]["row"], "dynamodb/transaction");
+    assert_eq!(table["rows"][0]["counts"].as_array().unwrap().len(), table["scenarios"].as_array().unwrap().len());
+    assert_eq!(table["unnamed_marks"][0], "sqs.purged");
+}
+
+#[test]
+fn the_summary_for_machines() {
+    let summary: serde_json::Value = serde_json::from_str(&sample::record().summary_json().unwrap()).unwrap();
+    insta::assert_snapshot!("summary", serde_json::to_string_pretty(&summary).unwrap());
+}
+
+#[test]
+fn few_scenarios_are_followed_step_by_step() {
+    let mut record = sample::record();
+    record.scenarios.truncate(1);
+    let text = record.terminal(&TerminalOptions::default());
+    assert!(text.contains("Way of an event") && text.contains("end-to-end  drain"), "{text}");
 }
 
 #[test]

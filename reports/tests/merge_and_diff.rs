@@ -4,7 +4,11 @@
 #[path = "../examples/support/sample.rs"]
 mod sample;
 
-use nexus_reports::{LatencyPart, MergeError, RunRecord, TerminalOptions, Verdict};
+use nexus_reports::{
+    DiffOutcome, LatencyPart, MergeError, Outcome, OwnStatistic, OwnVerdict, RunRecord, TerminalOptions, Verdict,
+    coverage_table, engines_json, engines_markdown,
+};
+use sample::Variant;
 
 /// The sample cut into a record with the seeds up to `last` and one with the rest.
 fn halves(last: u64) -> (RunRecord, RunRecord) {
@@ -63,7 +67,6 @@ fn what_does_not_belong_together_is_refused() {
     assert_eq!(RunRecord::merge(Vec::new()).unwrap_err(), MergeError::Nothing);
     let cases = [
         (changed(&|record| record.revision = "zz".to_owned()), "different revisions, 4f1c2d9 and zz"),
-        (changed(&|record| record.engine = "madsim".to_owned()), "different engines, turmoil and madsim"),
         (changed(&|record| record.latency_model[1].p50_ms = 9.0), "different latency models for Query"),
         (
             changed(&|record| record.scenarios[2].objectives[0].limit_ms = 9.0),
@@ -121,6 +124,86 @@ fn a_later_run_is_compared() {
     insta::assert_snapshot!("diff", diff.terminal(&TerminalOptions::default()));
     let json: serde_json::Value = serde_json::from_str(&diff.to_json().unwrap()).unwrap();
     assert_eq!(json["scenarios"][2]["newly_broken"][0], 2);
+}
+
+/// As the sample, but by another revision, which takes `router_percent` of the time that the router took.
+fn later(router_percent: u64) -> RunRecord {
+    sample::variant(&Variant { revision: "77aa001", router_percent, weather: 1, ..Variant::default() })
+}
+
+#[test]
+fn a_router_slower_by_a_fifth_is_told_though_the_whole_hides_it() {
+    let diff = sample::record().diff(&later(120));
+    let steady = &diff.scenarios[0];
+    let nominal = |it: &&nexus_reports::OwnShareDiff| it.latency == "routing" && it.phase == "nominal";
+    let own: Vec<_> = steady.own_share.iter().filter(nominal).collect();
+    assert_eq!(own.iter().map(|it| it.statistic).collect::<Vec<_>>(), [OwnStatistic::Mean, OwnStatistic::Median]);
+    for own in own {
+        assert_eq!((own.verdict, own.seeds), (OwnVerdict::Grew, 8), "{own:?}");
+        assert!((0.15..0.25).contains(&own.change), "{own:?}");
+    }
+    let whole = |it: &&nexus_reports::LatencyDiff| it.latency == "routing" && it.part == LatencyPart::Whole;
+    assert!(steady.latency.iter().filter(whole).all(|it| !it.notable), "the whole must hide it, or this shows nothing");
+    let told = diff.own_regressions();
+    assert!(told.iter().any(|sentence| sentence.starts_with("steady: our own share of routing GREW by ")), "{told:?}");
+    assert_eq!(diff.outcome(), DiffOutcome::Worse);
+    insta::assert_snapshot!("own_share", diff.terminal(&TerminalOptions::default()));
+}
+
+#[test]
+fn other_weather_is_no_slowdown_and_a_faster_router_is_not_worse() {
+    let same = sample::record().diff(&later(100));
+    let judged = || same.scenarios.iter().flat_map(|scenario| &scenario.own_share);
+    assert!(judged().any(|own| own.verdict == OwnVerdict::WithinNoise && own.change != 0.0));
+    assert!(judged().all(|own| !matches!(own.verdict, OwnVerdict::Grew | OwnVerdict::Shrank)));
+    assert_eq!(same.outcome(), DiffOutcome::NotWorse);
+    assert!(same.terminal(&TerminalOptions::default()).contains("Our own share grew nowhere beyond noise."));
+    let faster = sample::record().diff(&later(80));
+    assert!(faster.scenarios[0].own_share.iter().any(|own| own.verdict == OwnVerdict::Shrank));
+    assert_eq!(faster.outcome(), DiffOutcome::NotWorse);
+}
+
+#[test]
+fn few_seeds_are_not_judged_and_none_in_common_is_said() {
+    let (low, high) = halves(4);
+    let diff = low.diff(&later(120));
+    assert!(diff.scenarios.iter().flat_map(|one| &one.own_share).all(|own| own.verdict == OwnVerdict::TooFewSeeds));
+    assert!(diff.terminal(&TerminalOptions::default()).contains("not judged where fewer than 5 seeds"));
+    assert_eq!(low.diff(&high).outcome(), DiffOutcome::NothingInCommon);
+    let codes = [DiffOutcome::NotWorse, DiffOutcome::Worse, DiffOutcome::Diverged, DiffOutcome::NothingInCommon];
+    assert_eq!(codes.map(DiffOutcome::exit_code), [0, 1, 3, 4]);
+}
+
+fn both_engines() -> RunRecord {
+    let madsim = sample::variant(&Variant { engine: "madsim", weather: 7, ..Variant::default() });
+    RunRecord::merge(vec![sample::record(), madsim]).unwrap()
+}
+
+#[test]
+fn engines_stay_apart_in_one_record() {
+    let (turmoil, both) = (sample::record(), both_engines());
+    assert_eq!((both.engine.as_str(), both.engines()), ("turmoil+madsim", vec!["turmoil", "madsim"]));
+    assert_eq!(both.scenarios.len(), 2 * turmoil.scenarios.len());
+    assert!(both.scenarios[..5] == turmoil.scenarios[..], "trials were mixed");
+    assert_eq!((both.determinism.checked, both.outcome()), (6, Outcome::Broken));
+    let text = both.terminal(&TerminalOptions::default());
+    assert!(
+        text.contains("flaky-writes (turmoil), seed 5") && text.contains("flaky-writes (madsim), seed 5"),
+        "{text}"
+    );
+    assert!(text.contains("reset on madsim: its connector has no sockets"), "{text}");
+    assert_eq!(coverage_table(&both).scenarios, coverage_table(&turmoil).scenarios);
+    assert_eq!(both.diff(&turmoil).only_before.len(), 5, "another engine plays other trials");
+}
+
+#[test]
+fn faults_by_engine() {
+    let both = both_engines();
+    insta::assert_snapshot!("engines", engines_markdown(&both));
+    let faults: serde_json::Value = serde_json::from_str(&engines_json(&both).unwrap()).unwrap();
+    let reset: Vec<_> = faults.as_array().unwrap().iter().filter(|it| it["fault_kind"] == "reset").collect();
+    assert_eq!(reset.iter().map(|it| &it["supported"]).collect::<Vec<_>>(), [false, true]);
+    assert!(reset[0]["planned"] == 0 && reset[1]["fired"] == 8, "{reset:?}");
 }
 
 #[test]

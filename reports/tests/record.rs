@@ -5,8 +5,8 @@
 mod sample;
 
 use nexus_reports::{
-    CheckRecord, Contract, FORMAT_VERSION, FaultRecord, ObjectiveRecord, Outcome, Point, PointOutcome, ReadError,
-    RunRecord, ScenarioRecord, Series, Tier, TrialRecord, Verdict, replay_command, seeds_in_words,
+    CheckRecord, Contract, FORMAT_VERSION, FaultRecord, ObjectiveRecord, Outcome, Point, PointOutcome, QueueAccount,
+    ReadError, RunRecord, ScenarioRecord, Series, Tier, TrialRecord, Verdict, replay_command, seeds_in_words,
 };
 
 #[test]
@@ -53,8 +53,8 @@ fn a_damaged_file_is_told_with_its_place() {
         (whole[..whole.len() / 2].to_owned(), "not JSON: EOF while parsing"),
         ("[1]".to_owned(), "not a run record"),
         ("{\"trial\":1}".to_owned(), "not a run record"),
-        (damaged("\"format_version\":2", "\"format_version\":\"1\""), "not a run record"),
-        (damaged("\"format_version\":2", "\"format_version\":7"), "format version 7, where this build reads version 2"),
+        (damaged("\"format_version\":3", "\"format_version\":\"1\""), "not a run record"),
+        (damaged("\"format_version\":3", "\"format_version\":7"), "format version 7, where this build reads version 3"),
         (
             damaged("\"verdict\":\"held\"", "\"verdict\":\"fine\""),
             "at scenarios[0].trials[0].verdict: unknown variant `fine`",
@@ -127,6 +127,7 @@ fn scenario_of(verdicts: &[Verdict]) -> ScenarioRecord {
     let trial = |(seed, verdict): (usize, &Verdict)| TrialRecord::new(seed as u64, *verdict, "00");
     ScenarioRecord {
         name: "any".to_owned(),
+        engine: "turmoil".to_owned(),
         tier: Tier::Smoke,
         description: String::new(),
         trials: verdicts.iter().enumerate().map(trial).collect(),
@@ -240,6 +241,29 @@ fn thinning_out_keeps_extremes_and_failures() {
     assert!(thinner.points.iter().any(|point| point.latency_us == 900_000));
     let short = Series::sampled("read", (0..5).map(point).collect(), 400);
     assert_eq!((short.recorded, short.points.len()), (5, 5));
+}
+
+#[test]
+fn every_account_of_a_queue_is_judged_by_itself() {
+    let account = |done: u64, remaining: u64| QueueAccount {
+        queue: "q".to_owned(),
+        sent: 5,
+        moved_in: 2,
+        done,
+        dead_lettered: 1,
+        remaining,
+        ..QueueAccount::default()
+    };
+    assert!(account(6, 0).balances() && account(5, 1).balances());
+    assert!(!account(5, 0).balances(), "one vanished");
+    assert!(!account(6, 1).balances(), "one appeared from nowhere");
+    let mut scenario = scenario_of(&[Verdict::Held, Verdict::Held, Verdict::Held]);
+    for (trial, account) in scenario.trials.iter_mut().zip([account(5, 0), account(6, 1), account(6, 0)]) {
+        trial.queues = vec![account];
+    }
+    let [queue] = scenario.summary().queues.try_into().unwrap();
+    assert!(queue.account.balances(), "the sum hides what the parts show");
+    assert_eq!((queue.trials, queue.unbalanced, queue.account.sent), (3, 2, 15));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::{
     convert, coverage, dead_letters,
     measure::measure,
     play::{EPOCH_UNIX_NS, Played},
+    queue_accounts,
     trial::Trial,
 };
 
@@ -35,6 +36,7 @@ pub fn judge(trial: &Trial, played: &Played, want_trace: bool) -> TrialOutput {
     record.faults = faults;
     record.goals = goals(&input);
     record.dead_letters = trial.bus.is_there().then(|| dead_letters::account(played));
+    record.queues = if trial.bus.is_there() { queue_accounts::accounts(played) } else { Vec::new() };
     let reached = record.goals.iter().filter(|goal| goal.reached).map(|goal| goal.name.clone());
     record.coverage = coverage::marks(&played.journal, fired(trial, played), reached);
     record.latency = measured.latency;

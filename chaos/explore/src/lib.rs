@@ -19,6 +19,7 @@ mod judge;
 mod measure;
 mod operator;
 mod play;
+mod queue_accounts;
 mod replay;
 mod shrink;
 mod trial;

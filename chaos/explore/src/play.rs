@@ -196,7 +196,8 @@ fn add_bus(world: &mut WorldBuilder, trial: &Trial, cloud: &SharedCloud, release
         world.host(&host, program);
     }
     for host in trial.bus.dlq_processor_hosts() {
-        world.host(&host, bus::dlq_processor(&settings));
+        let program = bus::dlq_processor(&settings, world.handles().slowness(&host));
+        world.host(&host, program);
     }
 }
 

@@ -108,6 +108,37 @@ fn a_calm_scenario_holds_and_prints_one_object() {
 }
 
 #[test]
+fn records_are_shown_compared_and_joined() {
+    let desk = Desk::new("records");
+    let scenario = desk.write("calm.toml", CALM);
+    for (seed, out) in [("1", "a"), ("2", "b")] {
+        let output = desk.lab("r1", &["sim", "--scenario", &scenario, "--seed", seed, "--out", out, "--json"]);
+        assert!(desk.folder.join(out).join("record.json").is_file(), "{}", text(&output));
+    }
+    let run = |arguments: &[&str], wanted: i32| -> String {
+        let output = desk.lab("r1", arguments);
+        assert_eq!(code(&output), wanted, "{arguments:?}: {}", text(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let coverage = run(&["report", "show", "--coverage", "a/record.json"], 0);
+    assert!(coverage.starts_with("# Coverage\n") && coverage.contains("| section | row | behaviour |"), "{coverage}");
+    let table: Value =
+        serde_json::from_str(&run(&["report", "show", "--coverage", "--json", "a/record.json"], 0)).unwrap();
+    assert_eq!(table["scenarios"], serde_json::json!(["calm"]));
+    assert!(run(&["report", "show", "--engines", "a/record.json"], 0).starts_with("# Faults by engine\n"));
+    run(&["report", "diff", "a/record.json", "a/record.json"], 0);
+    let apart = run(&["report", "diff", "a/record.json", "b/record.json"], 4);
+    assert!(apart.ends_with("no seed of any scenario in common: nothing was compared.\n"), "{apart}");
+    let joined: Value = serde_json::from_str(&run(
+        &["report", "merge", "a/record.json", "b/record.json", "--out", "all.json", "--json"],
+        0,
+    ))
+    .unwrap();
+    assert_eq!(joined["trials"], 2);
+    assert!(desk.folder.join("all.html").is_file());
+}
+
+#[test]
 fn a_broken_trial_is_reported_replayed_and_shrunk() {
     let desk = Desk::new("hopeless");
     let scenario = desk.write("hopeless.toml", HOPELESS);
@@ -152,7 +183,8 @@ fn bad_input_is_explained_and_exits_with_2() {
         desk.write("future.json", "{\"bug_format_version\": 99, \"revision\": \"abc\", \"engine\": \"turmoil\"}");
     let workload = desk.write("workload.jsonl", "{\"at_ms\": 1, \"customer\": 1, \"red_order\": \"o-1\"}\n");
     let calm = desk.write("calm.toml", CALM);
-    let cases: [(&[&str], &str); 9] = [
+    let old = desk.write("old.json", "{\"format_version\": 1, \"revision\": \"abc\"}");
+    let cases: [(&[&str], &str); 14] = [
         (&["sim", "--scenario", "no-such-scenario"], "no scenario is called `no-such-scenario`"),
         (&["sim", "--scenario", &typo], "hist"),
         (&["sim", "--scenario", "missing.toml"], "missing.toml"),
@@ -162,6 +194,11 @@ fn bad_input_is_explained_and_exits_with_2() {
         (&["replay", "missing.json"], "missing.json"),
         (&["replay", &not_a_bug], "not a bug report"),
         (&["shrink", &future], "format version 99"),
+        (&["report", "show", "missing.json"], "cannot read missing.json"),
+        (&["report", "show", "--coverage", &not_a_bug], "not a run record"),
+        (&["report", "show", "--json", &old], "a run record of format version 1"),
+        (&["report", "diff", &old, &old], "read it with the revision that wrote it"),
+        (&["report", "merge", &old, &old, "--out", "all.html"], "would hold both the record and its HTML report"),
     ];
     for (arguments, expected) in cases {
         let output = desk.lab("r1", arguments);

@@ -221,7 +221,7 @@ impl Phases {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectiveTemplate {
-    /// `command`, `read`, or `aws:<Operation>`.
+    /// `command`, `read`, `routing`, `background`, `end-to-end`, `recovery`, or `aws:<Operation>`.
     pub latency: String,
     pub phase: String,
     pub percentile: f64,

@@ -3,8 +3,8 @@
 use serde::{Serialize, Serializer};
 
 use crate::{
-    aggregate::ScenarioSummary,
-    model::{FaultRecord, Phase, Point, PointOutcome, RunRecord, ScenarioRecord, Series, TrialRecord},
+    aggregate::{ScenarioSummary, objective_verdict},
+    model::{FaultRecord, ObjectiveRecord, Phase, Point, PointOutcome, RunRecord, ScenarioRecord, Series, TrialRecord},
     series::interest,
     way::WAY_OF_AN_EVENT,
 };
@@ -36,6 +36,8 @@ struct ScenarioCharts<'a> {
     headline: Option<&'a str>,
     curves: Vec<Curve<'a>>,
     way_parts: Vec<WayParts<'a>>,
+    /// Bounds on the latencies of the way.
+    bounds: Vec<Bound<'a>>,
     trials: Vec<TrialChart<'a>>,
 }
 
@@ -56,6 +58,16 @@ struct WayParts<'a> {
     phase: &'a str,
     /// Modelled, injected and own.
     means_ms: [Decimals<3>; 3],
+}
+
+/// What an objective demands of a latency in a phase.
+#[derive(Serialize)]
+struct Bound<'a> {
+    latency: &'a str,
+    phase: &'a str,
+    percentile: Decimals<3>,
+    limit_ms: Decimals<3>,
+    verdict: &'static str,
 }
 
 #[derive(Serialize)]
@@ -95,6 +107,7 @@ impl<'a> Charts<'a> {
             headline: summary.headline_latency().map(|(name, _)| name),
             curves: curves(summary),
             way_parts: way_parts(summary),
+            bounds: bounds(summary),
             trials: trials.into_iter().map(|trial| trial_chart(trial, cap)).collect(),
         };
         Self {
@@ -144,6 +157,12 @@ fn curves(summary: &ScenarioSummary) -> Vec<Curve<'_>> {
 
 fn way_parts(summary: &ScenarioSummary) -> Vec<WayParts<'_>> {
     let mut parts = Vec::new();
+    // The command is the way's first step, though it is shown among the customers' latencies as well.
+    for (phase, _) in summary.latency_by_phase.get("command").into_iter().flatten() {
+        if let Some(shares) = summary.shares_by_phase.get(&("command".to_owned(), phase.clone())) {
+            parts.push(WayParts { latency: "command", phase, means_ms: shares.means_ms().map(Decimals) });
+        }
+    }
     for step in summary.way_of_an_event() {
         if let Some(shares) = step.shares {
             let means_ms = shares.means_ms().map(Decimals);
@@ -151,6 +170,20 @@ fn way_parts(summary: &ScenarioSummary) -> Vec<WayParts<'_>> {
         }
     }
     parts
+}
+
+fn bounds(summary: &ScenarioSummary) -> Vec<Bound<'_>> {
+    summary.objectives.iter().map(bound).collect()
+}
+
+fn bound(objective: &ObjectiveRecord) -> Bound<'_> {
+    Bound {
+        latency: &objective.latency,
+        phase: &objective.phase,
+        percentile: Decimals(objective.percentile),
+        limit_ms: Decimals(objective.limit_ms),
+        verdict: objective_verdict(objective).as_str(),
+    }
 }
 
 fn trial_chart(trial: &TrialRecord, cap: usize) -> TrialChart<'_> {

@@ -40,9 +40,16 @@ fn verdicts(summaries: &[ScenarioSummary]) -> Vec<Section> {
         section(
             "dead-letters",
             ["Dead letters"; 2],
-            "Every message sent must be done, quarantined, expired or left; every aggregate parked must be released or still \
-             parked. Each trial's account is judged by itself.",
+            "Every message sent must be done, quarantined, expired or left, whichever queues it went through; every aggregate \
+             parked must be released or still parked. Each trial's account is judged by itself.",
             tables::dead_letters(summaries),
+        ),
+        section(
+            "queues",
+            ["Queues"; 2],
+            "What was sent to a queue or moved into it must have been done, dead-lettered, redriven, quarantined or dropped at \
+             its expiry, or remain there. A message received twice counts twice under received.",
+            tables::queues(summaries),
         ),
     ]
 }
@@ -57,6 +64,13 @@ fn reach(record: &RunRecord, summaries: &[ScenarioSummary]) -> Vec<Section> {
             "Masked: no client may notice. Detected: clients may be told, in a typed way. Excused: beyond what the system can \
              answer for. A trial whose planned fault never fired shows nothing about it.",
             tables::faults(summaries),
+        ),
+        section(
+            "engines",
+            ["Faults by engine", "Engines"],
+            "How often faults of each kind fired on each engine, and how many of those that were planned did. What an engine \
+             cannot produce, or never fired there, it has not tested.",
+            tables::engines(record, summaries),
         ),
         section(
             "goals",
@@ -90,12 +104,6 @@ fn coverage_note(coverage: &CoverageTable) -> String {
 /// What the run rests on.
 fn premises(record: &RunRecord) -> Vec<Section> {
     vec![
-        section(
-            "capabilities",
-            ["Faults by engine", "Engines"],
-            "What an engine cannot produce, it has not tested.",
-            tables::capabilities(record),
-        ),
         section(
             "model",
             ["Latency model of the simulated AWS", "Model"],

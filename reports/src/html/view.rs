@@ -37,6 +37,7 @@ pub(super) struct View {
     pub(super) headline: String,
     pub(super) drawn_trials: usize,
     pub(super) shares: Vec<ShareBar>,
+    pub(super) routing: Table,
     pub(super) way: Table,
     pub(super) sections: Vec<Section>,
 }
@@ -105,8 +106,11 @@ impl View {
         let details =
             record.scenarios.iter().zip(&scenarios.rows).map(|(scenario, row)| details(scenario, row.clone()));
         let not_held = trials_not_held(record);
-        let mut failures: Vec<Failure> =
-            not_held.iter().take(LISTED_FAILURES).map(|(scenario, trial)| failure(scenario, trial)).collect();
+        let mut failures: Vec<Failure> = not_held
+            .iter()
+            .take(LISTED_FAILURES)
+            .map(|(scenario, trial)| failure(record.label(scenario), trial))
+            .collect();
         let folded_failures = failures.split_off(failures.len().min(OPEN_FAILURES));
         Self {
             title: format!("Nexus report: {} at {}", outcome.as_str(), record.revision),
@@ -127,6 +131,7 @@ impl View {
                 .iter()
                 .flat_map(|summary| summary.shares.iter().map(|shares| share_bar(&summary.name, shares)))
                 .collect(),
+            routing: tables::routing(summaries),
             way: tables::way_of_an_event(summaries),
             sections: sections(record, summaries),
         }
@@ -229,10 +234,10 @@ fn time_tile(record: &RunRecord, summary: &Summary) -> Tile {
     tile("Simulated time", format::seconds(summary.simulated_s), note, Tone::Plain)
 }
 
-fn failure(scenario: &ScenarioRecord, trial: &TrialRecord) -> Failure {
+fn failure(scenario: String, trial: &TrialRecord) -> Failure {
     let broken = trial.checks.iter().filter(|check| check.outcome != Verdict::Held);
     Failure {
-        scenario: scenario.name.clone(),
+        scenario,
         seed: trial.seed,
         verdict: tables::toned(trial.verdict.as_str(), trial.verdict),
         reason: trial.reason.clone(),

@@ -11,7 +11,6 @@ pub fn all(config: &CloudConfig) -> BTreeMap<Service, Box<dyn SimulatedService>>
     let mut services = BTreeMap::from([kinesis::service(config)]);
     services.insert(Service::Sns, Box::new(Sns::new(config.sns.clone())));
     services.insert(Service::Sqs, Box::new(Sqs::new(config.sqs.clone())));
-    services.insert(Service::Sns, Box::new(Sns::new(config.sns.clone())));
     services.insert(Service::Lambda, Box::new(Lambda::new(config.lambda.clone())));
     services
 }

@@ -27,7 +27,7 @@ use nexus_query_dashboard::{Projection, ProjectionSettings};
 use nexus_stream_worker::{GapListener, GapUnrepaired, StreamWorker, StreamWorkerSettings, unique_worker_id};
 use serde_json::json;
 
-use crate::{AWS_PORT, endpoint_name, runtime_api_name, wiring::aws_config_for};
+use crate::{AWS_PORT, costly_queue::CostlyQueue, endpoint_name, runtime_api_name, wiring::aws_config_for};
 
 pub const ACCOUNT: &str = "000000000000";
 pub const REGION: &str = "us-east-1";
@@ -202,9 +202,10 @@ pub fn notifier(settings: &BusSettings, slowness: SlownessHandle) -> Program {
         let (settings, slowness) = (settings.clone(), slowness.clone());
         Box::pin(async move {
             let outbox = DynamoOutbox::new(&platform, &settings.aws(Service::Dynamodb), &TableNames::default());
+            let compute = Arc::new(Compute::new(platform.clone(), 1, slowness));
             let worker = NotificationWorker::new(
                 platform.clone(),
-                Arc::new(queue(&platform, &settings, NOTIFICATION_QUEUE)),
+                Arc::new(costly_queue(&platform, &settings, &compute, NOTIFICATION_QUEUE)),
                 Arc::new(outbox),
                 Arc::new(NoMetrics),
                 NotificationSettings {
@@ -213,7 +214,6 @@ pub fn notifier(settings: &BusSettings, slowness: SlownessHandle) -> Program {
                     ..NotificationSettings::default()
                 },
             );
-            let compute = Arc::new(Compute::new(platform.clone(), 1, slowness));
             if settings.hosted_as_functions {
                 let handler = Arc::new(CostlyBatches { worker, compute, cost: settings.service_time });
                 return run_function(&platform, NOTIFICATION_FUNCTION, Arc::new(QueueFunction::new(handler))).await;
@@ -225,18 +225,19 @@ pub fn notifier(settings: &BusSettings, slowness: SlownessHandle) -> Program {
 }
 
 /// One host that works off dead letters and releases parked aggregates.
-pub fn dlq_processor(settings: &BusSettings) -> Program {
+pub fn dlq_processor(settings: &BusSettings, slowness: SlownessHandle) -> Program {
     let settings = settings.clone();
     Arc::new(move |platform, _start_count| {
-        let settings = settings.clone();
+        let (settings, slowness) = (settings.clone(), slowness.clone());
         Box::pin(async move {
+            let compute = Arc::new(Compute::new(platform.clone(), 1, slowness));
             let dynamodb = settings.aws(Service::Dynamodb);
             let validator = Arc::new(SchemaValidator::from_catalogue()?);
             let dlq_settings = dlq_settings(&settings);
             let check = move |event: &EventRecord| agrees_with_its_schema(&validator, event);
             let letters = DeadLetterSource {
                 name: NOTIFICATION_DEAD_LETTERS.to_owned(),
-                dead_letters: Arc::new(queue(&platform, &settings, NOTIFICATION_DEAD_LETTERS)),
+                dead_letters: Arc::new(costly_queue(&platform, &settings, &compute, NOTIFICATION_DEAD_LETTERS)),
                 home: Arc::new(queue(&platform, &settings, NOTIFICATION_QUEUE)),
                 classify: Arc::new(EventClassifier::new(dlq_settings.redrives_max, check)),
             };
@@ -285,6 +286,15 @@ fn agrees_with_its_schema(validator: &SchemaValidator, event: &EventRecord) -> R
 
 fn queue(platform: &Platform, settings: &BusSettings, name: &str) -> SqsQueue {
     SqsQueue::new(platform, &settings.aws(Service::Sqs), queue_url(name))
+}
+
+fn costly_queue(
+    platform: &Platform,
+    settings: &BusSettings,
+    compute: &Arc<Compute>,
+    name: &str,
+) -> CostlyQueue<SqsQueue> {
+    CostlyQueue { queue: queue(platform, settings, name), compute: compute.clone(), cost: settings.service_time }
 }
 
 pub fn queue_url(name: &str) -> String {

@@ -18,22 +18,43 @@ pub enum ReportCommand {
 #[command(after_help = examples(&[
     ("cargo xtask report show target/nexus/record.json", "the tables that the run printed"),
     ("cargo xtask report show --json target/nexus/record.json", "the summary as one JSON object"),
+    (
+        "cargo xtask report show --coverage target/nexus/record.json > scenarios/COVERAGE.md",
+        "which documented behaviour of AWS was met in which scenario, how often",
+    ),
+    ("cargo xtask report show --engines all.json", "which kinds of fault fired on which engine"),
 ]))]
 pub struct ShowOptions {
     /// A record written by `sim` or `report merge`
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
+    /// Print the coverage of AWS's documented behaviour by the scenarios, as a Markdown table
+    #[arg(long, conflicts_with = "engines")]
+    pub coverage: bool,
+
+    /// Print the kinds of fault by the engines that produced them, as a Markdown table
+    #[arg(long)]
+    pub engines: bool,
+
     /// Print one JSON object instead of tables
     #[arg(long)]
     pub json: bool,
 }
 
-/// Compare two records: verdicts, faults, latencies
+/// Compare two records: verdicts, latencies, our own share of them
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
-#[command(after_help = examples(&[
-    ("cargo xtask report diff before.json after.json", "what changed from the first to the second"),
-]))]
+#[command(
+    long_about = "Compare two records: verdicts, latencies, our own share of them.\n\n\
+        Only seeds that both runs played are compared. Our own share of a latency is compared seed by seed, apart from what \
+        AWS and the faults took: it is said to have grown only beyond what chance explains, and not before both runs played 5 \
+        seeds.\n\n\
+        Exit codes: 0 not worse; 1 a seed or a check broke that had not, or a latency or our own share of one grew; 2 a record \
+        cannot be read; 3 the same trial of the same revision left another trace; 4 no seed in common.",
+    after_help = examples(&[
+        ("cargo xtask report diff before.json after.json", "what changed from the first to the second"),
+    ])
+)]
 pub struct DiffOptions {
     /// The record to compare with
     #[arg(value_name = "BEFORE")]
@@ -51,14 +72,14 @@ pub struct DiffOptions {
 /// Join the records of several runs into one
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 #[command(after_help = examples(&[
-    ("cargo xtask report merge turmoil.json madsim.json --out all.json", "histograms are added up, not averaged"),
+    ("cargo xtask report merge turmoil.json madsim.json --out all.json", "histograms are added up, engines stay apart"),
 ]))]
 pub struct MergeOptions {
     /// The records to join, two or more
     #[arg(value_name = "FILE", num_args = 2.., required = true)]
     pub files: Vec<PathBuf>,
 
-    /// Where the joined record goes
+    /// Where the joined record goes; its HTML report is written beside it
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
 

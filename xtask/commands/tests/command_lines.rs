@@ -47,6 +47,7 @@ fn bad_lines_are_usage_errors_that_say_what_is_wrong() {
         ("cloud --host localhost", "invalid IP address syntax"),
         ("cloud --latency slow", "possible values: none, model"),
         ("report diff a.json", "<AFTER>"),
+        ("report show --coverage --engines a.json", "cannot be used with"),
         ("report merge a.json --out b.json", "2 values required by '<FILE>"),
         ("report merge a.json b.json", "--out <FILE>"),
         ("test --only everything", "invalid value 'everything' for '--only <STEP>'"),

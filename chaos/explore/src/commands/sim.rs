@@ -216,6 +216,7 @@ fn assemble(
         .iter()
         .map(|(tier, scenario)| ScenarioRecord {
             name: scenario.name.clone(),
+            engine: engine.clone(),
             tier: report_tier(*tier),
             description: scenario.description.clone(),
             trials: Vec::new(),
@@ -297,7 +298,7 @@ fn write_reports(record: &RunRecord, out: &Path) -> Result<PathBuf, Report> {
     Ok(html_path)
 }
 
-fn terminal_width() -> u16 {
+pub(super) fn terminal_width() -> u16 {
     let columns = std::env::var_os("COLUMNS").and_then(|value| value.to_str()?.parse().ok());
     columns.unwrap_or(140).clamp(80, 200)
 }

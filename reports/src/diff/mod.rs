@@ -1,18 +1,20 @@
 //! Two runs compared: what broke, what was mended, what became slower.
 
+mod own;
+mod text;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use crate::{
-    aggregate::{ScenarioSummary, seeds_in_words},
-    format::{self, printable},
+    aggregate::ScenarioSummary,
     json::WriteError,
     latencies::Latencies,
-    model::{RunRecord, ScenarioRecord, Verdict, round_to_six_decimals},
-    tables::{Table, Tone, number, plain, text, toned},
-    terminal::{Pen, TerminalOptions},
+    model::{RunRecord, ScenarioRecord, TrialRecord, Verdict, round_to_six_decimals},
 };
+
+pub use own::{FEWEST_SEEDS, OwnShareDiff, OwnStatistic, OwnVerdict};
 
 /// A percentile that moved by less than this share of itself is not called a change, even if chance cannot explain it.
 pub const NOTABLE_CHANGE: f64 = 0.05;
@@ -33,14 +35,15 @@ const GRANTED_ERRORS: f64 = 3.0;
 
 const COMPARED_PERCENTILES: [f64; 3] = [50.0, 99.0, 99.9];
 
-const COMPARED_PERCENTILES_OF_OWN_PART: [f64; 2] = [50.0, 99.0];
+/// The middle of it is compared seed by seed, see [`OwnShareDiff`].
+const COMPARED_PERCENTILES_OF_OWN_PART: [f64; 1] = [99.0];
 
 /// How one run differs from another.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Diff {
     pub before: RunName,
     pub after: RunName,
-    /// Only scenarios that both runs have.
+    /// Only scenarios that both runs have, on the same engine.
     pub scenarios: Vec<ScenarioDiff>,
     /// Scenarios that only the one or the other run has.
     pub only_before: Vec<String>,
@@ -58,6 +61,7 @@ pub struct RunName {
 /// One scenario in both runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScenarioDiff {
+    /// With the engine, where the runs have more than one.
     pub name: String,
     pub verdict_before: Verdict,
     pub verdict_after: Verdict,
@@ -73,6 +77,8 @@ pub struct ScenarioDiff {
     pub checks_newly_broken: Vec<String>,
     pub checks_mended: Vec<String>,
     pub latency: Vec<LatencyDiff>,
+    /// Our own share by phase, compared seed by seed.
+    pub own_share: Vec<OwnShareDiff>,
     pub aws_calls_per_trial_before: f64,
     pub aws_calls_per_trial_after: f64,
 }
@@ -114,13 +120,17 @@ impl LatencyPart {
 impl RunRecord {
     /// Compares this run with a later one.
     pub fn diff(&self, after: &RunRecord) -> Diff {
-        let names = |record: &RunRecord| -> BTreeSet<String> {
-            record.scenarios.iter().map(|scenario| scenario.name.clone()).collect()
+        let engines: BTreeSet<&str> = self.engines().into_iter().chain(after.engines()).collect();
+        let label = |scenario: &ScenarioRecord| match engines.len() {
+            0 | 1 => scenario.name.clone(),
+            _ => format!("{} ({})", scenario.name, scenario.engine),
         };
-        let (names_before, names_after) = (names(self), names(after));
+        let labels = |record: &RunRecord| -> BTreeSet<String> { record.scenarios.iter().map(label).collect() };
+        let (names_before, names_after) = (labels(self), labels(after));
         let in_both = |scenario: &ScenarioRecord| {
-            let twin = after.scenarios.iter().find(|other| other.name == scenario.name)?;
-            Some(scenario_diff(scenario, twin))
+            let twin =
+                after.scenarios.iter().find(|it| (&it.name, &it.engine) == (&scenario.name, &scenario.engine))?;
+            Some(ScenarioDiff { name: label(scenario), ..scenario_diff(scenario, twin) })
         };
         Diff {
             before: RunName::of(self),
@@ -136,14 +146,10 @@ impl RunName {
     fn of(record: &RunRecord) -> Self {
         Self { revision: record.revision.clone(), engine: record.engine.clone(), profile: record.profile.clone() }
     }
-
-    fn in_words(&self) -> String {
-        format!("{} on {} ({})", printable(&self.revision), printable(&self.engine), printable(&self.profile))
-    }
 }
 
 fn scenario_diff(before: &ScenarioRecord, after: &ScenarioRecord) -> ScenarioDiff {
-    let pairs: Vec<_> = before
+    let pairs: Vec<(&TrialRecord, &TrialRecord)> = before
         .trials
         .iter()
         .filter_map(|trial| Some((trial, after.trials.iter().find(|other| other.seed == trial.seed)?)))
@@ -172,6 +178,7 @@ fn scenario_diff(before: &ScenarioRecord, after: &ScenarioRecord) -> ScenarioDif
         checks_newly_broken: broken_after.difference(&broken_before).cloned().collect(),
         checks_mended: broken_before.difference(&broken_after).cloned().collect(),
         latency: latency_diffs(&only(before, &seeds), &only(after, &seeds)),
+        own_share: own::share_diffs(&pairs),
         aws_calls_per_trial_before: per_trial(&summary_before),
         aws_calls_per_trial_after: per_trial(&summary_after),
     }
@@ -244,173 +251,67 @@ fn likely_range_ms(latencies: &Latencies, percentile: f64) -> Option<(f64, f64)>
     latencies.percentile_ms(percentile - granted).zip(latencies.percentile_ms(percentile + granted))
 }
 
+/// What a comparison came to, with the exit code that stands for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiffOutcome {
+    NotWorse,
+    /// A seed or a check broke that had not, or a latency or our own share of one grew beyond chance.
+    Worse,
+    /// The same trial of the same revision left another trace: no other difference can be trusted.
+    Diverged,
+    /// No seed of any scenario was played by both.
+    NothingInCommon,
+}
+
+impl DiffOutcome {
+    pub fn exit_code(self) -> u8 {
+        match self {
+            DiffOutcome::NotWorse => 0,
+            DiffOutcome::Worse => 1,
+            DiffOutcome::Diverged => 3,
+            DiffOutcome::NothingInCommon => 4,
+        }
+    }
+}
+
 impl Diff {
-    /// Whether a seed or a check broke that had not, a trial diverged at the same revision, or a latency or our
-    /// own part of it grew notably.
-    pub fn is_worse(&self) -> bool {
-        self.scenarios.iter().any(|scenario| {
-            !scenario.newly_broken.is_empty()
-                || !scenario.checks_newly_broken.is_empty()
-                || (self.is_same_build() && !scenario.other_traces.is_empty())
-                || scenario.latency.iter().any(|latency| latency.notable && latency.change > 0.0)
-        })
+    /// Whether the later run is worse, and how.
+    pub fn outcome(&self) -> DiffOutcome {
+        if self.scenarios.iter().all(|scenario| scenario.common_seeds == 0) {
+            DiffOutcome::NothingInCommon
+        } else if self.is_same_build() && self.scenarios.iter().any(|scenario| !scenario.other_traces.is_empty()) {
+            DiffOutcome::Diverged
+        } else if self.scenarios.iter().any(ScenarioDiff::is_worse) {
+            DiffOutcome::Worse
+        } else {
+            DiffOutcome::NotWorse
+        }
     }
 
-    /// Whether both runs should have played the very same trials.
+    /// Whether the outcome is that it is worse or diverged.
+    pub fn is_worse(&self) -> bool {
+        matches!(self.outcome(), DiffOutcome::Worse | DiffOutcome::Diverged)
+    }
+
+    /// Whether both runs should have played the very same trials, whatever their profiles: a trace depends on neither.
     pub fn is_same_build(&self) -> bool {
-        self.before.revision == self.after.revision && self.before.engine == self.after.engine
+        self.before.revision == self.after.revision
     }
 
     /// The comparison as one line of JSON.
+    ///
+    /// # Errors
+    /// A number that JSON cannot hold.
     pub fn to_json(&self) -> Result<String, WriteError> {
         serde_json::to_string(self).map_err(|error| WriteError::NotRepresentable { reason: error.to_string() })
     }
-
-    /// The comparison as text that ends with a line break.
-    pub fn terminal(&self, options: &TerminalOptions) -> String {
-        let pen = Pen { colour: options.colour, width: options.width };
-        let parts = [
-            Some(format!("Before: {}\nAfter:  {}\n", self.before.in_words(), self.after.in_words())),
-            pen.section("Scenarios (seeds that both played; seeds that broke or were mended)", &self.scenario_table()),
-            pen.section(
-                "Latencies that changed, over the seeds that both played (* beyond chance)",
-                &self.latency_table(),
-            ),
-            self.own_regressions_in_words(&pen),
-            only_in("Only before", &self.only_before),
-            only_in("Only after", &self.only_after),
-            Some(self.conclusion().to_owned()),
-        ];
-        parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
-    }
-
-    /// One sentence for each notable slowdown of our own part, with what became of the whole: the modelled part may hide it there.
-    pub fn own_regressions(&self) -> Vec<String> {
-        let mut sentences = Vec::new();
-        for scenario in &self.scenarios {
-            for own in scenario.latency.iter().filter(|it| it.part == LatencyPart::Own && it.notable && it.change > 0.0)
-            {
-                let is_whole = |it: &&LatencyDiff| {
-                    it.part == LatencyPart::Whole && it.latency == own.latency && it.percentile == own.percentile
-                };
-                sentences.push(own_regression(&scenario.name, own, scenario.latency.iter().find(is_whole)));
-            }
-        }
-        sentences
-    }
-
-    fn own_regressions_in_words(&self, pen: &Pen) -> Option<String> {
-        let lines: Vec<String> =
-            self.own_regressions().iter().map(|sentence| format!("  {}\n", printable(sentence))).collect();
-        (!lines.is_empty()).then(|| format!("{}\n{}", pen.title("Our own code became slower"), lines.concat()))
-    }
-
-    fn conclusion(&self) -> &'static str {
-        match (self.is_worse(), self.scenarios.is_empty()) {
-            (_, true) => "The runs have no scenario in common.\n",
-            (true, _) => "Worse than before.\n",
-            (false, _) => "Not worse than before.\n",
-        }
-    }
-
-    fn scenario_table(&self) -> Table {
-        let mut table = Table::new([
-            text("scenario"),
-            text("before"),
-            text("after"),
-            number("seeds"),
-            text("broke"),
-            text("mended"),
-            text("checks broken"),
-            number("other traces"),
-            number("calls a trial"),
-        ]);
-        for scenario in &self.scenarios {
-            let seeds = |seeds: &[u64], tone| match seeds_in_words(seeds.iter().copied(), 4) {
-                words if words.is_empty() => plain("–"),
-                words => toned(words, tone),
-            };
-            let diverged = self.is_same_build() && !scenario.other_traces.is_empty();
-            let (calls_before, calls_after) = (scenario.aws_calls_per_trial_before, scenario.aws_calls_per_trial_after);
-            table.rows.push(vec![
-                plain(&scenario.name),
-                toned(scenario.verdict_before.as_str(), scenario.verdict_before),
-                toned(scenario.verdict_after.as_str(), scenario.verdict_after),
-                plain(format::count(scenario.common_seeds)),
-                seeds(&scenario.newly_broken, Tone::Bad),
-                seeds(&scenario.mended, Tone::Good),
-                match scenario.checks_newly_broken.as_slice() {
-                    [] => plain("–"),
-                    checks => toned(checks.join(", "), Tone::Bad),
-                },
-                toned(
-                    format::count(scenario.other_traces.len() as u64),
-                    if diverged { Tone::Bad } else { Tone::Plain },
-                ),
-                plain(format!(
-                    "{} → {}",
-                    format::count(calls_before.round() as u64),
-                    format::count(calls_after.round() as u64)
-                )),
-            ]);
-        }
-        table
-    }
-
-    fn latency_table(&self) -> Table {
-        let columns = [
-            text("scenario"),
-            text("latency"),
-            text("part"),
-            text("percentile"),
-            number("before ms"),
-            number("after ms"),
-            number("change"),
-        ];
-        let mut table = Table::new(columns);
-        for scenario in &self.scenarios {
-            for latency in scenario.latency.iter().filter(|latency| latency.change != 0.0) {
-                let tone = match (latency.notable, latency.change > 0.0) {
-                    (false, _) => Tone::Plain,
-                    (true, true) => Tone::Bad,
-                    (true, false) => Tone::Good,
-                };
-                table.rows.push(vec![
-                    plain(&scenario.name),
-                    plain(&latency.latency),
-                    plain(latency.part.as_str()),
-                    plain(format::percentile(latency.percentile)),
-                    plain(format::milliseconds(Some(latency.before_ms))),
-                    plain(format::milliseconds(Some(latency.after_ms))),
-                    toned(
-                        format!("{:+.1} %{}", 100.0 * latency.change, if latency.notable { " *" } else { "  " }),
-                        tone,
-                    ),
-                ]);
-            }
-        }
-        table
-    }
 }
 
-/// "steady, routing: our own part grew by 24 % at p50, from 0.52 to 0.64 ms; the whole changed by +2 % and hides it."
-fn own_regression(scenario: &str, own: &LatencyDiff, whole: Option<&LatencyDiff>) -> String {
-    let [before, after] = [own.before_ms, own.after_ms].map(|ms| format::milliseconds(Some(ms)));
-    let grown = format!(
-        "{scenario}, {}: our own part grew by {:.0} % at {}, from {before} to {after} ms",
-        own.latency,
-        100.0 * own.change,
-        format::percentile(own.percentile),
-    );
-    match whole {
-        Some(whole) if whole.notable && whole.change > 0.0 => {
-            format!("{grown}; the whole grew by {:.0} %.", 100.0 * whole.change)
-        }
-        Some(whole) => format!("{grown}; the whole changed by {:+.1} % and hides it.", 100.0 * whole.change),
-        None => format!("{grown}."),
+impl ScenarioDiff {
+    fn is_worse(&self) -> bool {
+        !self.newly_broken.is_empty()
+            || !self.checks_newly_broken.is_empty()
+            || self.latency.iter().any(|latency| latency.notable && latency.change > 0.0)
+            || self.own_share.iter().any(|share| share.verdict == OwnVerdict::Grew)
     }
-}
-
-fn only_in(title: &str, names: &[String]) -> Option<String> {
-    (!names.is_empty()).then(|| format!("{title}: {}\n", printable(&names.join(", "))))
 }
