@@ -165,7 +165,7 @@ pub struct MessageStep {
     /// Partition key or message group.
     pub key: String,
     /// As it was sent; base64 with the prefix `base64:` where it is not UTF-8. Empty on steps after the first.
-    pub body: String,
+    pub body: Arc<str>,
     /// Receives of the message so far, this one included.
     pub receive_count: u32,
     /// What else is to be known: the queue it went to, `from` and the id of the message it was, why it was dropped.

@@ -141,7 +141,7 @@ pub(crate) fn final_streams(input: &CheckInput) -> BTreeMap<String, Vec<StoredEv
 
 /// The images that lie in a table at the end.
 pub(crate) fn final_images<'i>(input: &'i CheckInput, table: &str) -> impl Iterator<Item = &'i Value> + use<'i> {
-    input.truth.final_items.get(table).into_iter().flatten()
+    input.truth.final_items.get(table).into_iter().flatten().map(|image| &**image)
 }
 
 /// The key of an event's item as journals write it.

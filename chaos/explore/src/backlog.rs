@@ -151,7 +151,7 @@ impl Backlog {
             }
             JournalEntry::Write { table, .. } if table == LEASES_TABLE => return,
             JournalEntry::Write { at, table, key, new_image, .. } => {
-                self.written(table, key, new_image.as_ref());
+                self.written(table, key, new_image.as_deref());
                 *at
             }
             JournalEntry::StreamRecord { at, key, .. } => {
@@ -238,6 +238,8 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use nexus_cloud::MessageStep;
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
@@ -249,7 +251,7 @@ mod tests {
             table: table.into(),
             key: format!("{table}/{key}"),
             old_image: None,
-            new_image: image,
+            new_image: image.map(Arc::new),
         }
     }
 
@@ -281,7 +283,7 @@ mod tests {
             step: MessageStepKind::Accepted,
             message_id: "1".into(),
             key: "k".into(),
-            body: json!({"event_id": event_id, "version": 1}).to_string(),
+            body: json!({"event_id": event_id, "version": 1}).to_string().into(),
             receive_count: 0,
             note: String::new(),
         })

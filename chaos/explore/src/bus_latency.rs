@@ -78,10 +78,10 @@ impl WayBook {
     fn take(&mut self, entry: &JournalEntry) {
         match entry {
             JournalEntry::Write { at, table, key, new_image, .. } => {
-                self.written(at.0, table, key, new_image.as_ref());
+                self.written(at.0, table, key, new_image.as_deref());
             }
             JournalEntry::StreamRecord { at, table, new_image, .. } if table == "nexus-events" => {
-                let event = new_image.as_ref().and_then(CommittedEvent::from_image);
+                let event = new_image.as_deref().and_then(CommittedEvent::from_image);
                 if let Some(index) = event.and_then(|event| self.by_event_id.get(&event.event_id)) {
                     self.marks[*index].0.get_or_insert(at.0);
                 }

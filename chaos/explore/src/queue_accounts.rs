@@ -189,7 +189,7 @@ mod tests {
             step,
             message_id: id.to_owned(),
             key: String::new(),
-            body: String::new(),
+            body: "".into(),
             receive_count: 0,
             note: note.to_owned(),
         }

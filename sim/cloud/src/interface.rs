@@ -301,7 +301,7 @@ pub struct MessageStep {
     /// Partition key or message group.
     pub key: String,
     /// As it was sent; base64 with the prefix `base64:` where it is not UTF-8. Empty on steps after the first.
-    pub body: String,
+    pub body: Arc<str>,
     pub receive_count: u32,
     /// What else is to be known: the queue it went to, the message it came from, why it was dropped.
     pub note: String,

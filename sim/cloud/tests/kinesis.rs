@@ -328,7 +328,7 @@ fn every_step_is_in_the_journal_once() {
     driver.wait(Duration::from_secs(1));
     let steps = driver.steps();
     let told: Vec<(MessageStepKind, &str, &str)> =
-        steps.iter().map(|step| (step.step, step.key.as_str(), step.body.as_str())).collect();
+        steps.iter().map(|step| (step.step, step.key.as_str(), &*step.body)).collect();
     use MessageStepKind::{Accepted, Purged};
     assert_eq!(
         told,

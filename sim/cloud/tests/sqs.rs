@@ -52,10 +52,7 @@ fn a_message_goes_through_with_all_that_belongs_to_it() {
     assert_eq!(client.take_with("orders", json!({"WaitTimeSeconds": 1})), Vec::<Value>::new());
     assert_eq!(client.story("orders"), [Step::Accepted, Step::Received, Step::Deleted]);
     let steps = client.steps(Step::Accepted);
-    assert_eq!(
-        (steps[0].body.as_str(), steps[0].message_id.as_str()),
-        ("hello world", sent["MessageId"].as_str().unwrap())
-    );
+    assert_eq!((&*steps[0].body, steps[0].message_id.as_str()), ("hello world", sent["MessageId"].as_str().unwrap()));
 }
 
 #[test]
@@ -539,7 +536,7 @@ fn messages_expire_and_a_standard_dead_letter_queue_does_not_restart_the_clock()
         // The third receive is one too many.
         assert!(client.take(&q).is_empty());
         let step = client.steps(Step::Accepted).pop().unwrap();
-        assert_eq!((step.place, step.body.as_str()), (dead.clone(), "m"));
+        assert_eq!((step.place, &*step.body), (dead.clone(), "m"));
         assert_eq!(step.note, format!("from {}", id.as_str().unwrap()));
         assert_eq!(client.steps(Step::DeadLettered)[0].note, dead);
         let taken = client.take_with(&dead, json!({"VisibilityTimeout": 0})).remove(0);

@@ -64,7 +64,7 @@ fn messages_go_back_at_a_rate_as_new_messages() {
     // New ids and enqueue times, with live traffic between them.
     let accepted: Vec<_> = client.steps(Step::Accepted).into_iter().filter(|step| step.place == "q").skip(20).collect();
     assert!(accepted.iter().all(|step| !dead_ids.contains(&step.message_id)));
-    let order: Vec<&str> = accepted.iter().map(|step| step.body.as_str()).collect();
+    let order: Vec<&str> = accepted.iter().map(|step| &*step.body).collect();
     let live = order.iter().position(|body| *body == "live").unwrap();
     assert!((8..=12).contains(&live), "{order:?}");
     assert_eq!(accepted[0].note, format!("from {}", dead_ids[0]));

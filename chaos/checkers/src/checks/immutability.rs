@@ -47,11 +47,11 @@ fn immutability(input: &CheckInput, examination: &mut Examination) {
         final_images(input, table).map(|image| (image_key(table, image), image)).collect();
     for (key, write) in first {
         let found = last.remove(key);
-        examination.expect(found == write.new_image.as_ref(), || match found {
+        examination.expect(found == write.new_image.as_deref(), || match found {
             Some(image) => Violation::new("An event lies in storage otherwise than it was first written.")
                 .key(key)
                 .at(write.at_ns)
-                .evidence(format!("first: {}", shown(write.new_image.as_ref())))
+                .evidence(format!("first: {}", shown(write.new_image.as_deref())))
                 .evidence(format!("at the end: {image}")),
             None => Violation::new("An event that was written is no longer in storage.").key(key).at(write.at_ns),
         });
@@ -69,8 +69,8 @@ fn changed(write: &StorageWrite) -> Violation {
         .key(&write.key)
         .at(write.at_ns)
         .evidence(format!("call {}", write.call_sequence))
-        .evidence(format!("before: {}", shown(write.old_image.as_ref())))
-        .evidence(format!("after: {}", shown(write.new_image.as_ref())))
+        .evidence(format!("before: {}", shown(write.old_image.as_deref())))
+        .evidence(format!("after: {}", shown(write.new_image.as_deref())))
 }
 
 fn shown(image: Option<&Value>) -> String {

@@ -27,7 +27,7 @@ fn core_step(scene: &Scene) -> usize {
 /// Takes the event's record out of the core stream.
 fn lose_record(scene: &mut Scene, stream: &str, version: u64) {
     let lost = body(&scene.event(stream, version));
-    scene.input.truth.messages.retain(|step| step.service != "kinesis" || step.body != lost);
+    scene.input.truth.messages.retain(|step| step.service != "kinesis" || *step.body != *lost);
 }
 
 fn last_write(scene: &Scene, table: &str) -> usize {
@@ -140,7 +140,7 @@ fn views() -> Vec<Breakage> {
         breakage("read-model-is-the-fold", "of which no core event is stored", |scene| {
             let mut view = scene.final_item("nexus-views", "order-o-1", None).clone();
             view["pk"]["S"] = json!("order-o-9");
-            scene.input.truth.final_items.get_mut("nexus-views").unwrap().push(view);
+            scene.input.truth.final_items.get_mut("nexus-views").unwrap().push(view.into());
         }),
         breakage("view-positions-never-regress", "went from version 3 to 2", |scene| {
             let event = scene.event("order-o-1", 2);
@@ -261,7 +261,7 @@ fn poison() -> Vec<Breakage> {
         }),
         breakage("poison-parked-once", "without the body", |scene| {
             scene.park("router", "order-o-1", (Some(1), Some(1)), "poison");
-            scene.input.truth.writes.last_mut().unwrap().new_image.as_mut().unwrap()["body"] = json!({"S": ""});
+            scene.last_written()["body"] = json!({"S": ""});
         }),
         breakage("poison-parked-once", "quarantined without its body", |scene| scene.quarantine("letter", "")),
         breakage("poison-parked-once", "changed or removed", |scene| {

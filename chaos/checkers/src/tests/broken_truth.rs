@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Breakage, assert_each_is_noticed, breakage,
-    scene::{ANSWERS, EVENTS, Scene, place, ship},
+    scene::{ANSWERS, EVENTS, Scene, image_of, place, ship},
 };
 use crate::{StorageWrite, canonical::event_hash, item::StoredEvent};
 
@@ -42,7 +42,7 @@ fn immutability() -> Vec<Breakage> {
         breakage("immutability", "no call has written", |scene| {
             let mut foreign = scene.final_item(EVENTS, "order-o-1", Some("1")).clone();
             foreign["sk"] = json!({"N": "99"});
-            scene.input.truth.final_items.get_mut(EVENTS).unwrap().push(foreign);
+            scene.input.truth.final_items.get_mut(EVENTS).unwrap().push(foreign.into());
         }),
         breakage("hash-chain", "does not match its hash", |scene| {
             let text = scene.final_item(EVENTS, "order-o-1", Some("1"))["payload"]["S"].as_str().unwrap().to_owned();
@@ -116,7 +116,7 @@ fn idempotency() -> Vec<Breakage> {
         breakage("idempotency-records", "by more than one call", |scene| {
             let mut second = scene.input.truth.writes[scene.write_at(CONFIRMED)].clone();
             second.key = format!("{EVENTS}/order-o-1/9");
-            second.new_image.as_mut().unwrap()["sk"] = json!({"N": "9"});
+            image_of(&mut second.new_image)["sk"] = json!({"N": "9"});
             second.call_sequence = 999;
             scene.input.truth.writes.push(second);
         }),
@@ -172,7 +172,7 @@ fn stream() -> Vec<Breakage> {
         }),
         breakage("stream-faithful", "before it was committed", |scene| scene.input.truth.stream[0].at_ns = 1),
         breakage("stream-faithful", "other bytes", |scene| {
-            scene.input.truth.stream[0].new_image.as_mut().unwrap()["payload"] = json!({"S": "{}"});
+            image_of(&mut scene.input.truth.stream[0].new_image)["payload"] = json!({"S": "{}"});
         }),
         breakage("stream-faithful", "tells MODIFY", |scene| {
             scene.input.truth.stream[0].event_name = "MODIFY".to_owned();

@@ -1,7 +1,7 @@
 //! How the small run's events go over the bus: what was committed is routed, projected and notified.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ impl Scene {
             step,
             message_id: id.to_owned(),
             key: String::new(),
-            body: body.to_owned(),
+            body: body.into(),
             receive_count: receives + u32::from(step == MessageStepKind::Received),
             note: String::new(),
         });
@@ -229,7 +229,7 @@ impl Scene {
             self.input.truth.writes.iter().rfind(|write| write.key == key).and_then(|it| it.new_image.clone());
         self.write(call, table, key, Value::Null);
         let write = self.input.truth.writes.last_mut().expect("the write");
-        (write.old_image, write.new_image) = (old_image, image);
+        (write.old_image, write.new_image) = (old_image, image.map(Arc::new));
     }
 
     pub(super) fn finish_views(&mut self) {
@@ -237,7 +237,7 @@ impl Scene {
         for write in self.input.truth.writes.iter().filter(|write| write.table == "nexus-views") {
             last.insert(&write.key, write);
         }
-        let images: Vec<Value> = last.values().filter_map(|write| write.new_image.clone()).collect();
+        let images: Vec<Arc<Value>> = last.values().filter_map(|write| write.new_image.clone()).collect();
         self.input.truth.final_items.insert("nexus-views".to_owned(), images);
     }
 

@@ -105,8 +105,7 @@ fn each_rare_state_reaches_its_goal() {
         }),
         ("shard-split-followed", |scene| {
             scene.lease("router", "shard-2", "router-2", 1, 1, Some("9".repeat(21)));
-            let image = scene.input.truth.writes.last_mut().unwrap().new_image.as_mut().unwrap();
-            image["parents"] = json!({"L": [{"S": "shard-1"}]});
+            scene.last_written()["parents"] = json!({"L": [{"S": "shard-1"}]});
         }),
         ("quarantined", |scene| scene.quarantine("letter", "body")),
         ("gap-repaired", |scene| {

@@ -1,7 +1,7 @@
 //! A small run, told step by step, with both histories kept consistent.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -231,7 +231,7 @@ impl Scene {
             sequence_number: format!("{call:020}"),
             event_name: "INSERT".to_owned(),
             key: event_key,
-            new_image: Some(image(&event)),
+            new_image: Some(image(&event).into()),
         });
     }
 
@@ -295,7 +295,7 @@ impl Scene {
             table: table.to_owned(),
             key,
             old_image: None,
-            new_image: Some(image),
+            new_image: Some(image.into()),
         });
     }
 
@@ -380,7 +380,12 @@ impl Scene {
         let items = self.input.truth.final_items.get_mut(table).expect("the table");
         let is_it =
             |image: &&mut Value| image["pk"]["S"] == partition && sort.is_none_or(|sort| image["sk"]["N"] == sort);
-        items.iter_mut().find(is_it).expect("the item")
+        items.iter_mut().map(Arc::make_mut).find(is_it).expect("the item")
+    }
+
+    /// What the last write left behind.
+    pub(crate) fn last_written(&mut self) -> &mut Value {
+        image_of(&mut self.input.truth.writes.last_mut().expect("a write").new_image)
     }
 
     /// Changes an attribute of an item wherever it is kept, as if it had been written so.
@@ -388,7 +393,7 @@ impl Scene {
         let position = self.write_at(key);
         let original = self.input.truth.writes[position].new_image.clone().expect("an image");
         let mut changed = original.clone();
-        changed[attribute] = value;
+        Arc::make_mut(&mut changed)[attribute] = value;
         let truth = &mut self.input.truth;
         let finals = truth.final_items.values_mut().flatten();
         let streamed = truth.stream.iter_mut().filter_map(|record| record.new_image.as_mut());
@@ -416,4 +421,9 @@ fn image(event: &StoredEvent) -> Value {
         "command_id": {"S": event.command_id}, "causation_id": {"S": event.causation_id},
         "correlation_id": {"S": event.correlation_id}, "previous_hash": {"S": event.previous_hash},
         "hash": {"S": event.hash}})
+}
+
+/// An image to change, for itself alone.
+pub(crate) fn image_of(image: &mut Option<Arc<Value>>) -> &mut Value {
+    Arc::make_mut(image.as_mut().expect("an image"))
 }

@@ -284,7 +284,7 @@ fn note_accepted(
         step: MessageStepKind::Accepted,
         message_id: placed.sequence_number.clone(),
         key: entry.partition_key.to_owned(),
-        body: body_text(&entry.data),
+        body: body_text(&entry.data).into(),
         receive_count: 0,
         note: twin.map_or_else(String::new, |twin| format!("duplicate of {}", twin.sequence_number)),
     });

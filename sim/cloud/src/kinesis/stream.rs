@@ -261,7 +261,7 @@ fn note(
         step,
         message_id: shard.sequence(record).to_string(),
         key: record.partition_key.to_string(),
-        body: String::new(),
+        body: "".into(),
         receive_count: 0,
         note: why.to_owned(),
     });

@@ -142,7 +142,7 @@ impl Desk<'_, '_> {
             step,
             message_id: message_id.to_owned(),
             key: key.to_owned(),
-            body,
+            body: body.into(),
             receive_count: 0,
             note,
         });

@@ -215,7 +215,7 @@ impl Sns {
             step,
             message_id: delivery.message.id.clone(),
             key: delivery.message.group.clone().unwrap_or_default(),
-            body: String::new(),
+            body: "".into(),
             receive_count: delivery.attempts,
             note,
         });

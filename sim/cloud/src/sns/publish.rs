@@ -177,7 +177,7 @@ impl Sns {
             step: MessageStepKind::Accepted,
             message_id: id.clone(),
             key: draft.group.clone().unwrap_or_default(),
-            body: draft.text.to_owned(),
+            body: draft.text.into(),
             receive_count: 0,
             note: String::new(),
         });

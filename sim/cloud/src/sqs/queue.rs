@@ -122,7 +122,7 @@ impl Queue {
         message: &Message,
         note: String,
     ) {
-        let body = if step == MessageStepKind::Accepted { message.draft.body.clone() } else { String::new() };
+        let body = if step == MessageStepKind::Accepted { message.draft.body.as_str() } else { "" };
         context.note(MessageStep {
             at: context.now,
             call_sequence,
@@ -131,7 +131,7 @@ impl Queue {
             step,
             message_id: message.id.clone(),
             key: message.group().to_owned(),
-            body,
+            body: body.into(),
             receive_count: message.receive_count,
             note,
         });

@@ -352,7 +352,7 @@ fn trim_to_newest(shard: &mut Shard, table: &str, context: &mut Context<'_>) {
             step: MessageStepKind::Trimmed,
             message_id: sequence_text(record.sequence),
             key: String::new(),
-            body: String::new(),
+            body: "".into(),
             receive_count: 0,
             note: "by a fault".to_owned(),
         })));

@@ -151,7 +151,7 @@ fn events_are_accepted_at_once_and_tried_three_times() {
     assert_eq!(at, [0, 60, 180]);
     assert!(world.invoked.iter().all(|invoked| invoked.request_id == world.invoked[0].request_id));
     let accepted = world.steps(MessageStepKind::Accepted);
-    assert_eq!((accepted.len(), accepted[0].body.as_str()), (1, r#"{"n":1}"#));
+    assert_eq!((accepted.len(), &*accepted[0].body), (1, r#"{"n":1}"#));
     assert_eq!(world.steps(MessageStepKind::Discarded)[0].note, "none RetriesExhausted");
     assert_eq!(world.cloud.inspect(Service::Lambda)["functions"]["f"]["events"], 0);
 }

@@ -113,7 +113,7 @@ fn dropped(input: &CheckInput, is_settled: &dyn Fn(&str, u64) -> bool, examinati
         return;
     }
     let bodies: BTreeMap<&str, &str> =
-        topic_messages(input).map(|step| (step.message_id.as_str(), step.body.as_str())).collect();
+        topic_messages(input).map(|step| (step.message_id.as_str(), &*step.body)).collect();
     for step in dropped {
         let letter =
             bodies.get(step.message_id.as_str()).map_or_else(|| step.message_id.clone(), |body| letter_of(body));

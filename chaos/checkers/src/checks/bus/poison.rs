@@ -106,7 +106,7 @@ fn victims(input: &CheckInput) -> Vec<Victim<'_>> {
         let of_message = records.get(name).map(|step| Victim {
             name,
             key: step.key.clone(),
-            body: step.body.clone(),
+            body: step.body.to_string(),
             version: carried_event(&step.body).map(|event| event.version),
             at_ns: step.at_ns,
         });
