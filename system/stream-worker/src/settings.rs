@@ -34,6 +34,10 @@ pub struct StreamWorkerSettings {
     pub read_limit: usize,
     /// Bound of each call to the feed and to the lease store. Calls of the handler are not bounded here.
     pub call_timeout: Duration,
+    /// Bound of a read; it doubles with each failure in a row, up to `call_timeout`. A read is safe to give up and nearly
+    /// always answered within some tens of milliseconds: to wait for one of the few that take seconds would stall a shard
+    /// that is read ten times a second about once in three minutes, and with it all events behind it.
+    pub read_timeout_first: Duration,
     /// Upper bound of the pause after a first failure; it doubles with each further one.
     pub backoff_first: Duration,
     pub backoff_max: Duration,
@@ -65,6 +69,7 @@ impl StreamWorkerSettings {
             read_spacing: Duration::ZERO,
             read_limit: 1_000,
             call_timeout: Duration::from_secs(2),
+            read_timeout_first: Duration::from_millis(300),
             backoff_first: Duration::from_millis(50),
             backoff_max: Duration::from_secs(5),
             checkpoint_every: Duration::from_secs(1),

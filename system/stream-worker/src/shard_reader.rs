@@ -123,6 +123,11 @@ impl ShardReader {
         (&self.progress, &self.bookmark)
     }
 
+    /// How long the next read may take: a feed that is slow as a whole is given more and more time.
+    pub(crate) fn read_patience(&self, first: Duration, most: Duration) -> Duration {
+        first.saturating_mul(1 << self.failures.min(16)).min(most)
+    }
+
     pub(crate) fn urgency(&self) -> Urgency {
         let is_idle = self.pending.is_empty() && (self.is_idle || self.read_state == ReadState::Ended);
         if is_idle { Urgency::Idle } else { Urgency::Periodic }

@@ -1,7 +1,7 @@
 //! One shard under one lease: renews, reads, handles and checkpoints until the shard ends, the lease is lost or the worker
 //! stops.
 
-use std::{future::poll_fn, panic::AssertUnwindSafe, sync::Arc, task::Poll};
+use std::{future::poll_fn, panic::AssertUnwindSafe, sync::Arc, task::Poll, time::Duration};
 
 use futures_util::FutureExt;
 use nexus_ports::{
@@ -174,7 +174,11 @@ impl ShardTask {
                 return None;
             }
             WorkStep::Open(start) => open(self.shared.clone(), self.shard.clone(), start),
-            WorkStep::Read(cursor) => read(self.shared.clone(), cursor),
+            WorkStep::Read(cursor) => {
+                let settings = &self.shared.settings;
+                let patience = self.reader.read_patience(settings.read_timeout_first, settings.call_timeout);
+                read(self.shared.clone(), cursor, patience)
+            }
             WorkStep::LookForShard => list(self.shared.clone()),
             WorkStep::ReportGap(after) => {
                 self.shared.count(measure::GAPS_FOUND, 1.0);
@@ -313,7 +317,7 @@ impl ShardTask {
 
     /// Waits for whatever comes first. The lease is looked at before anything else is let go on: after a pause of the whole
     /// process the time is up although everything is ready.
-    async fn next_event(&mut self, wake_in: std::time::Duration) -> Event {
+    async fn next_event(&mut self, wake_in: Duration) -> Event {
         let Self { shared, held, store_call, work_call, stop, stop_by, .. } = self;
         let valid_until = held.valid_until();
         let mut timer = shared.platform.sleep(wake_in);
@@ -349,10 +353,11 @@ fn open(shared: Arc<Shared>, shard: String, start: FeedStart) -> BoxFuture<'stat
     Box::pin(async move { WorkAnswer::Opened(shared.bounded_feed_call(shared.feed.open(&shard, &start)).await) })
 }
 
-fn read(shared: Arc<Shared>, cursor: FeedCursor) -> BoxFuture<'static, WorkAnswer> {
+fn read(shared: Arc<Shared>, cursor: FeedCursor, patience: Duration) -> BoxFuture<'static, WorkAnswer> {
     Box::pin(async move {
         let (started_at, started_wall) = (shared.platform.monotonic(), shared.platform.unix_time());
-        let page = shared.bounded_feed_call(shared.feed.read(&cursor, shared.settings.read_limit)).await;
+        let call = shared.feed.read(&cursor, shared.settings.read_limit);
+        let page = shared.feed_call_within(patience, call).await;
         WorkAnswer::Page { started_at, started_wall, page }
     })
 }
@@ -386,7 +391,15 @@ fn read_back(shared: Arc<Shared>, shard: String) -> BoxFuture<'static, StoreAnsw
 
 impl Shared {
     async fn bounded_feed_call<T>(&self, call: BoxFuture<'_, Result<T, FeedFailure>>) -> Result<T, FeedFailure> {
-        let answer = self.platform.timeout(self.settings.call_timeout, call).await;
+        self.feed_call_within(self.settings.call_timeout, call).await
+    }
+
+    async fn feed_call_within<T>(
+        &self,
+        patience: Duration,
+        call: BoxFuture<'_, Result<T, FeedFailure>>,
+    ) -> Result<T, FeedFailure> {
+        let answer = self.platform.timeout(patience, call).await;
         answer.unwrap_or_else(|late| Err(FeedFailure::NoAnswer(UnknownOutcome { reason: late.to_string() })))
     }
 

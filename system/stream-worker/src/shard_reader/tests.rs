@@ -414,3 +414,18 @@ proptest! {
         prop_assert_eq!(model.durable, total);
     }
 }
+
+#[test]
+fn a_slow_feed_is_given_more_time_until_it_answers() {
+    let mut reader = opened(ShardProgress::Untouched);
+    let mut found_ms = Vec::new();
+    for attempt in 1..6 {
+        let patience = reader.read_patience(Duration::from_millis(300), Duration::from_secs(2));
+        found_ms.push(patience.as_millis());
+        let late = FeedFailure::NoAnswer(UnknownOutcome { reason: "late".to_owned() });
+        reader.on_page(Err(late), at(attempt), WALL, at(attempt), 0.5);
+    }
+    assert_eq!(found_ms, [300, 600, 1_200, 2_000, 2_000]);
+    reader.on_page(Ok(page(&[], Some("c2"))), at(9), WALL, at(9), 0.0);
+    assert_eq!(reader.read_patience(Duration::from_millis(300), Duration::from_secs(2)).as_millis(), 300);
+}
