@@ -51,7 +51,7 @@ pub fn run_batch(
 
 /// A process that died is a broken trial (the code under test panicked, or we did); one that took too long proves nothing.
 fn output_of_dead_child(trial: &Trial, error: &ChildError) -> TrialOutput {
-    let verdict = if matches!(error, ChildError::TooLong) { Verdict::Inconclusive } else { Verdict::Broken };
+    let verdict = if matches!(error, ChildError::TooLong { .. }) { Verdict::Inconclusive } else { Verdict::Broken };
     let mut record = TrialRecord::new(trial.seed, verdict, "");
     record.reason = format!("process: {error}");
     record.checks.push(CheckRecord {

@@ -19,8 +19,10 @@ use crate::trial::Trial;
 pub const TRIAL_COMMAND: &str = "trial";
 /// Tells a build with planted bugs which of them to have.
 pub const PLANTED_BUG_VARIABLE: &str = "NEXUS_PLANTED_BUG";
-/// A trial that takes longer than this in real time is given up: its outcome is unknown, not failed.
+/// A trial that takes longer than this in real time, and so much more for each of its operations, is given up: its outcome is
+/// unknown, not failed.
 const WALL_MAX: Duration = Duration::from_secs(900);
+const WALL_MAX_PER_OPERATION: Duration = Duration::from_millis(50);
 const POLL: Duration = Duration::from_millis(5);
 
 /// What the parent asks of a trial's process.
@@ -49,8 +51,8 @@ pub enum ChildError {
     Start(#[source] std::io::Error),
     #[error("the trial's process ended with {status}: {stderr}")]
     Died { status: String, stderr: String },
-    #[error("the trial took longer than {} s of real time", WALL_MAX.as_secs())]
-    TooLong,
+    #[error("the trial took longer than {wall_max_s} s of real time")]
+    TooLong { wall_max_s: u64 },
     #[error("the trial's process answered something unreadable: {0}")]
     Unreadable(#[source] serde_json::Error),
     #[error("stopped")]
@@ -68,10 +70,12 @@ pub fn run_in_child(request: &TrialRequest, stop: &AtomicBool) -> Result<TrialOu
     let input = serde_json::to_vec(request).map_err(ChildError::Unreadable)?;
     // A child that died early is reported by its status below, with what it said.
     let _ = child.stdin.take().expect("stdin is piped").write_all(&input);
+    let operations = u32::try_from(request.trial.workload.operations.len()).unwrap_or(u32::MAX);
+    let wall_max = WALL_MAX + WALL_MAX_PER_OPERATION * operations;
     let outcome = std::thread::scope(|scope| {
         let output = scope.spawn(move || read_all(&mut stdout));
         let complaint = scope.spawn(move || read_all(&mut stderr));
-        let status = wait(&mut child, stop);
+        let status = wait(&mut child, stop, wall_max);
         (status, output.join().unwrap_or_default(), complaint.join().unwrap_or_default())
     });
     let (status, output, complaint) = outcome;
@@ -100,18 +104,18 @@ fn own_path() -> std::io::Result<PathBuf> {
 }
 
 #[allow(clippy::disallowed_methods)] // Waits for a real process: real time is the point here, and no trial sees it.
-fn wait(child: &mut Child, stop: &AtomicBool) -> Result<std::process::ExitStatus, ChildError> {
+fn wait(child: &mut Child, stop: &AtomicBool, wall_max: Duration) -> Result<std::process::ExitStatus, ChildError> {
     let started = std::time::Instant::now();
     loop {
         if let Some(status) = child.try_wait().map_err(ChildError::Start)? {
             return Ok(status);
         }
-        let too_long = started.elapsed() > WALL_MAX;
+        let too_long = started.elapsed() > wall_max;
         if too_long || stop.load(Ordering::Relaxed) {
             // Already gone is as good as killed.
             let _ = child.kill();
             let _ = child.wait();
-            return Err(if too_long { ChildError::TooLong } else { ChildError::Stopped });
+            return Err(if too_long { ChildError::TooLong { wall_max_s: wall_max.as_secs() } } else { ChildError::Stopped });
         }
         std::thread::sleep(POLL);
     }

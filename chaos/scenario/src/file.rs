@@ -23,6 +23,8 @@ pub struct Scenario {
     pub objectives: Vec<ObjectiveTemplate>,
     /// Seeds run when the command line names no number.
     pub seeds: u64,
+    /// Left out of `all`: it takes too long, or too much memory, to come along unasked.
+    pub by_name_only: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,6 +247,8 @@ struct ScenarioFile {
     objectives: Vec<Spanned<ObjectiveTemplate>>,
     #[serde(default = "default_seeds")]
     seeds: u64,
+    #[serde(default)]
+    by_name_only: bool,
 }
 
 fn default_seeds() -> u64 {
@@ -306,6 +310,7 @@ fn read(name: &str, text: &str) -> Result<Scenario, Problem> {
         faults: Vec::new(),
         objectives: file.objectives.into_iter().map(Spanned::into_inner).collect(),
         seeds: file.seeds,
+        by_name_only: file.by_name_only,
     };
     let context = TemplateContext {
         // The real keys come from the drawn workload; here only their existence matters.

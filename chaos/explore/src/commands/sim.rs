@@ -82,6 +82,7 @@ fn choose(folder: &Path, options: &SimOptions) -> Result<Vec<(Tier, Scenario)>, 
         if named.is_empty() && !options.list {
             chosen.retain(|(tier, _)| matches!(tier, Tier::Smoke | Tier::Fast));
         }
+        chosen.retain(|(_, scenario)| options.list || !scenario.by_name_only);
     }
     for name in named.iter().filter(|name| *name != "all") {
         let found = nexus_scenario::find(folder, name)?;
