@@ -162,6 +162,10 @@ fn views() -> Vec<Breakage> {
 
 fn leases() -> Vec<Breakage> {
     vec![
+        breakage("parents-first", "before its parent shard-1 was finished", |scene| {
+            scene.lease("router", "shard-2", "router-2", 1, 1, Some("9".repeat(21)));
+            scene.last_written()["parents"] = json!({"L": [{"S": "shard-1"}]});
+        }),
         // One record that nobody routed lies behind the router's checkpoint.
         breakage("checkpoint-never-ahead", "`router` tells a record as done", |scene| {
             lose_record(scene, "order-o-1", 3);

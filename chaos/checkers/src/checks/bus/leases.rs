@@ -29,6 +29,13 @@ pub(crate) const PROGRESS: Check = Check {
     run: progress_never_regresses,
 };
 
+pub(crate) const PARENTS_FIRST: Check = Check {
+    name: "parents-first",
+    needs: Needs::GroundTruth,
+    describe: "No shard is worked on while the lease of a shard that it came from is not finished: the order of an aggregate reaches across a split.",
+    run: parents_first,
+};
+
 /// How far a shard is done, as its lease says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
@@ -176,5 +183,27 @@ fn progress_never_regresses(input: &CheckInput, examination: &mut Examination) {
         if !is_back {
             furthest.insert(&write.key, lease.progress);
         }
+    }
+}
+
+fn parents_first(input: &CheckInput, examination: &mut Examination) {
+    let mut progress: BTreeMap<(String, String), Progress> = BTreeMap::new();
+    for write in writes_of(input, &input.settings.leases_table) {
+        let Some((image, lease)) = write.new_image.as_deref().and_then(|image| Some((image, StoredLease::read(image)?)))
+        else {
+            continue;
+        };
+        let parents = image["parents"]["L"].as_array().into_iter().flatten().filter_map(|parent| parent["S"].as_str());
+        for parent in parents.filter(|_| lease.progress != Progress::Untouched) {
+            // A parent without a lease was gone before the group began.
+            let Some(of_parent) = progress.get(&(lease.group.clone(), parent.to_owned())) else { continue };
+            examination.expect(*of_parent == Progress::Finished, || {
+                Violation::new(format!("A shard was worked on before its parent {parent} was finished."))
+                    .key(&write.key)
+                    .at(write.at_ns)
+                    .evidence(format!("call {}: {:?}, its parent {of_parent:?}", write.call_sequence, lease.progress))
+            });
+        }
+        progress.insert((lease.group, lease.shard), lease.progress);
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn all() -> Vec<Box<dyn Checker>> {
         checkpoints::CHECKPOINT_NEVER_AHEAD,
         leases::FENCING,
         leases::PROGRESS,
+        leases::PARENTS_FIRST,
         dead_letters::CONSERVATION,
         dead_letters::RECEIVE_COUNT,
         poison::PARKED_ONCE,
