@@ -13,7 +13,7 @@ use nexus_reports::Verdict;
 use nexus_scenario::{Scenario, Tier};
 use serde::{Deserialize, Serialize};
 
-use super::{Context, progress, speed};
+use super::{Context, progress, slowness, speed};
 use crate::{BugReport, Trial, TrialOutput, TrialRequest, default_jobs, run_batch};
 
 pub fn run(options: &BenchOptions) -> Result<u8, Report> {
@@ -37,7 +37,10 @@ struct PlantedBug {
     /// What is wrong, in one sentence.
     description: String,
     /// The checks of which at least one must break.
+    #[serde(default)]
     checkers: Vec<String>,
+    /// Instead of checks: the latency of which our own share must be seen to grow.
+    slows: Option<String>,
     /// Scenarios searched, in this order, seed by seed.
     scenarios: Vec<String>,
 }
@@ -48,7 +51,7 @@ struct BugResult {
     name: String,
     description: String,
     caught: bool,
-    /// The check that caught it.
+    /// The check that caught it, or what the comparison of two runs said.
     checker: Option<String>,
     /// Trials run until it was caught, or all of them.
     seeds_to_detect: u64,
@@ -88,6 +91,13 @@ fn load_planted(folder: &Path, only: &[String]) -> Result<Vec<PlantedBug>, Repor
         let text = fs::read_to_string(&path).into_diagnostic()?;
         let mut bug: PlantedBug =
             toml::from_str(&text).into_diagnostic().wrap_err_with(|| format!("`{}`", path.display()))?;
+        if bug.checkers.is_empty() == bug.slows.is_none() {
+            return Err(miette!(
+                help = "name the `checkers` of which one must break, or the latency that the bug `slows`",
+                "`{}` says in no way, or in two, how its bug is caught",
+                path.display()
+            ));
+        }
         bug.name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         planted.push(bug);
     }
@@ -116,6 +126,16 @@ fn hunt(bug: &PlantedBug, options: &BenchOptions, context: &Context, out: &Path)
         scenario: None,
         report: None,
     };
+    if let Some(latency) = &bug.slows {
+        let found = slowness::hunt(&bug.name, latency, &scenarios[0], options.seeds, jobs, context, out)?;
+        result.caught = found.what.is_some();
+        result.checker = found.what;
+        result.seeds_to_detect = found.seeds;
+        result.scenario = Some(scenarios[0].1.name.clone());
+        result.report = Some(found.record);
+        result.seconds = started.elapsed().as_secs_f64();
+        return Ok(result);
+    }
     let mut next = 0;
     while next < options.seeds && !context.is_stopped() && !result.caught {
         let until = (next + chunk).min(options.seeds);

@@ -8,6 +8,7 @@ pub mod replay;
 pub mod report;
 pub mod shrink;
 pub mod sim;
+mod slowness;
 mod speed;
 pub mod trial;
 

@@ -204,7 +204,8 @@ fn check_determinism(
     (determinism, diverged)
 }
 
-fn assemble(
+/// The record of a run, out of what its trials left; `bugs` are the files written, by the trial's index.
+pub(super) fn assemble(
     chosen: &[(Tier, Scenario)],
     requests: &[TrialRequest],
     outputs: Vec<Option<TrialOutput>>,
