@@ -115,7 +115,11 @@ fn wait(child: &mut Child, stop: &AtomicBool, wall_max: Duration) -> Result<std:
             // Already gone is as good as killed.
             let _ = child.kill();
             let _ = child.wait();
-            return Err(if too_long { ChildError::TooLong { wall_max_s: wall_max.as_secs() } } else { ChildError::Stopped });
+            return Err(if too_long {
+                ChildError::TooLong { wall_max_s: wall_max.as_secs() }
+            } else {
+                ChildError::Stopped
+            });
         }
         std::thread::sleep(POLL);
     }

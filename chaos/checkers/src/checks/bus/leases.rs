@@ -189,7 +189,8 @@ fn progress_never_regresses(input: &CheckInput, examination: &mut Examination) {
 fn parents_first(input: &CheckInput, examination: &mut Examination) {
     let mut progress: BTreeMap<(String, String), Progress> = BTreeMap::new();
     for write in writes_of(input, &input.settings.leases_table) {
-        let Some((image, lease)) = write.new_image.as_deref().and_then(|image| Some((image, StoredLease::read(image)?)))
+        let Some((image, lease)) =
+            write.new_image.as_deref().and_then(|image| Some((image, StoredLease::read(image)?)))
         else {
             continue;
         };
