@@ -194,6 +194,10 @@ fn parents_first(input: &CheckInput, examination: &mut Examination) {
         else {
             continue;
         };
+        if lease.progress != Progress::Untouched {
+            // A shard that came from none is worked on rightly.
+            examination.examine();
+        }
         let parents = image["parents"]["L"].as_array().into_iter().flatten().filter_map(|parent| parent["S"].as_str());
         for parent in parents.filter(|_| lease.progress != Progress::Untouched) {
             // A parent without a lease was gone before the group began.
