@@ -6,7 +6,7 @@ use crate::{
     AwsCall, CheckInput, MessageStepKind,
     bus::{Parking, carried_event, core_records, effects, letter_of, queue_steps, writes_of},
     checks::lease_writes,
-    item::{event_key, text},
+    item::event_key,
 };
 
 /// Each goal by name, and whether this run reached it.
@@ -116,10 +116,7 @@ fn zombie_fenced(input: &CheckInput) -> bool {
 
 /// A shard that has parents was worked on.
 fn shard_split_followed(input: &CheckInput) -> bool {
-    writes_of(input, &input.settings.leases_table).filter_map(|write| write.new_image.as_ref()).any(|image| {
-        let has_parents = image["parents"]["L"].as_array().is_some_and(|parents| !parents.is_empty());
-        has_parents && text(image, "progress").is_ok_and(|progress| progress != "untouched")
-    })
+    lease_writes(input).iter().any(|(_, lease)| !lease.parents.is_empty() && lease.is_worked_on())
 }
 
 /// An event was routed before the feed had it, or without the feed: from the event store, since a later one told of it.

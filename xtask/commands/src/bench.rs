@@ -29,7 +29,9 @@ impl BenchKind {
 #[command(
     long_about = "Measure how soon planted bugs are caught and how fast trials run.\n\n\
         `bugs` builds a scratch copy of this repository with every patch of chaos/bugs applied, switches one bug on at \
-        a time and searches seeds until a check catches it. A bug that no seed reveals makes the exit code 1. `speed` \
+        a time and searches seeds until a check catches it. A bug that only makes the system slower is caught when, over \
+        the same seeds without and with it, our own share of a latency grew, as `report diff` tells; both records are \
+        kept. A bug that no seed reveals makes the exit code 1. `speed` \
         runs the benchmarks. With neither word both run, speed first.",
     after_help = examples(&[
         ("cargo xtask bench bugs", "every planted bug, at most 500 seeds each"),

@@ -162,7 +162,7 @@ fn views() -> Vec<Breakage> {
 
 fn leases() -> Vec<Breakage> {
     vec![
-        breakage("parents-first", "before its parent shard-1 was finished", |scene| {
+        breakage("parents-first", "worked on before a shard that it came from", |scene| {
             scene.lease("router", "shard-2", "router-2", 1, 1, Some("9".repeat(21)));
             scene.last_written()["parents"] = json!({"L": [{"S": "shard-1"}]});
         }),
@@ -367,6 +367,12 @@ fn what_only_looks_wrong_passes() {
         }),
         ("fencing", "a lease is taken over under a new epoch", |scene| {
             scene.lease("router", "shard-1", "router-2", 2, 3, Some("9".repeat(21)));
+        }),
+        ("parents-first", "a child is worked on once its parent is finished", |scene| {
+            scene.lease("router", "shard-1", "router-1", 1, 3, None);
+            scene.last_written()["progress"] = json!({"S": "finished"});
+            scene.lease("router", "shard-2", "router-2", 1, 1, Some("9".repeat(21)));
+            scene.last_written()["parents"] = json!({"L": [{"S": "shard-1"}]});
         }),
         ("dead-letter-conservation", "an expired letter whose event had its effect", |scene| {
             let event = scene.event("cart-cart-2", 1);

@@ -13,7 +13,7 @@ use nexus_reports::Verdict;
 use nexus_scenario::{Scenario, Tier};
 use serde::{Deserialize, Serialize};
 
-use super::{Context, progress, slowness, speed};
+use super::{Context, progress, slowness::Comparison, speed};
 use crate::{BugReport, Trial, TrialOutput, TrialRequest, default_jobs, run_batch};
 
 pub fn run(options: &BenchOptions) -> Result<u8, Report> {
@@ -51,9 +51,12 @@ struct BugResult {
     name: String,
     description: String,
     caught: bool,
-    /// The check that caught it, or what the comparison of two runs said.
+    /// The check that caught it; `own-share` where the comparison of two runs did.
     checker: Option<String>,
-    /// Trials run until it was caught, or all of them.
+    /// What that comparison said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    growth: Option<String>,
+    /// Trials run until it was caught, or all of them; of a comparison, the seeds that both runs played.
     seeds_to_detect: u64,
     seconds: f64,
     scenario: Option<String>,
@@ -91,13 +94,7 @@ fn load_planted(folder: &Path, only: &[String]) -> Result<Vec<PlantedBug>, Repor
         let text = fs::read_to_string(&path).into_diagnostic()?;
         let mut bug: PlantedBug =
             toml::from_str(&text).into_diagnostic().wrap_err_with(|| format!("`{}`", path.display()))?;
-        if bug.checkers.is_empty() == bug.slows.is_none() {
-            return Err(miette!(
-                help = "name the `checkers` of which one must break, or the latency that the bug `slows`",
-                "`{}` says in no way, or in two, how its bug is caught",
-                path.display()
-            ));
-        }
+        check_ways(&bug, &path)?;
         bug.name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         planted.push(bug);
     }
@@ -107,6 +104,23 @@ fn load_planted(folder: &Path, only: &[String]) -> Result<Vec<PlantedBug>, Repor
     }
     planted.retain(|bug| only.is_empty() || only.contains(&bug.name));
     Ok(planted)
+}
+
+/// A bug breaks checks, or it slows one scenario.
+fn check_ways(bug: &PlantedBug, path: &Path) -> Result<(), Report> {
+    let is_sound = if bug.slows.is_some() {
+        bug.checkers.is_empty() && bug.scenarios.len() == 1
+    } else {
+        !bug.checkers.is_empty()
+    };
+    if is_sound {
+        return Ok(());
+    }
+    Err(miette!(
+        help = "write the `checkers` of which one must break; or the latency that the bug `slows`, no checkers, and one scenario",
+        "`{}` does not say in one way how its bug is caught",
+        path.display()
+    ))
 }
 
 /// Searches seeds, all scenarios of the bug for each, until one of its checks breaks.
@@ -121,15 +135,18 @@ fn hunt(bug: &PlantedBug, options: &BenchOptions, context: &Context, out: &Path)
         description: bug.description.clone(),
         caught: false,
         checker: None,
+        growth: None,
         seeds_to_detect: 0,
         seconds: 0.0,
         scenario: None,
         report: None,
     };
     if let Some(latency) = &bug.slows {
-        let found = slowness::hunt(&bug.name, latency, &scenarios[0], options.seeds, jobs, context, out)?;
-        result.caught = found.what.is_some();
-        result.checker = found.what;
+        let comparison = Comparison { bug: &bug.name, latency, scenario: &scenarios[0] };
+        let found = comparison.hunt(options.seeds, jobs, context, out)?;
+        result.caught = found.growth.is_some();
+        result.checker = found.growth.as_ref().map(|_| "own-share".to_owned());
+        result.growth = found.growth;
         result.seeds_to_detect = found.seeds;
         result.scenario = Some(scenarios[0].1.name.clone());
         result.report = Some(found.record);
@@ -164,10 +181,15 @@ fn bug_scenarios(bug: &PlantedBug, context: &Context) -> Result<Vec<(Tier, Scena
 fn request(bug: &PlantedBug, scenarios: &[(Tier, Scenario)], number: u64) -> Result<TrialRequest, Report> {
     let (tier, scenario) = &scenarios[(number % scenarios.len() as u64) as usize];
     let seed = 1 + number / scenarios.len() as u64;
+    draw(*tier, scenario, seed, Some(&bug.name))
+}
+
+/// The trial of a seed, with a bug switched on or without.
+pub(super) fn draw(tier: Tier, scenario: &Scenario, seed: u64, bug: Option<&str>) -> Result<TrialRequest, Report> {
     let engine = nexus_engine::compiled_engine().to_string();
     let mut trial =
-        Trial::draw(*tier, scenario, &engine, seed).map_err(|error| miette!("{}: {error}", scenario.name))?;
-    trial.planted_bug = Some(bug.name.clone());
+        Trial::draw(tier, scenario, &engine, seed).map_err(|error| miette!("{}: {error}", scenario.name))?;
+    trial.planted_bug = bug.map(str::to_owned);
     Ok(TrialRequest { trial, want_trace: false })
 }
 
@@ -223,6 +245,9 @@ fn print(results: &[BugResult], json: bool) -> Result<(), Report> {
             result.checker.as_deref().unwrap_or("-"),
             result.report.as_deref().unwrap_or("-"),
         );
+        if let Some(growth) = &result.growth {
+            println!("{:width$}  {growth}", "");
+        }
         if !result.caught {
             println!("{:width$}  {}", "", result.description);
         }
@@ -230,4 +255,29 @@ fn print(results: &[BugResult], json: bool) -> Result<(), Report> {
     let caught = results.iter().filter(|result| result.caught).count();
     println!("{caught} of {} planted bugs caught", results.len());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_planted_bug_says_in_one_way_how_it_is_caught() {
+        let cases = [
+            ("checkers = ['fencing']\nscenarios = ['a', 'b']", true),
+            ("slows = 'routing'\nscenarios = ['a']", true),
+            ("scenarios = ['a']", false),
+            ("checkers = ['fencing']\nslows = 'routing'\nscenarios = ['a']", false),
+            ("slows = 'routing'\nscenarios = ['a', 'b']", false),
+            ("slows = 'routing'\nscenarios = []", false),
+        ];
+        for (text, is_sound) in cases {
+            let bug: PlantedBug = toml::from_str(&format!("description = 'd'\n{text}")).expect(text);
+            let checked = check_ways(&bug, Path::new("chaos/bugs/some.toml"));
+            assert_eq!(checked.is_ok(), is_sound, "{text}");
+            if let Err(report) = checked {
+                assert!(report.to_string().contains("chaos/bugs/some.toml"), "{report}");
+            }
+        }
+    }
 }

@@ -291,7 +291,8 @@ fn finish(
     Ok(record.outcome().exit_code())
 }
 
-fn write_reports(record: &RunRecord, out: &Path) -> Result<PathBuf, Report> {
+/// Writes the record and its page into a folder, and tells where the page is.
+pub(super) fn write_reports(record: &RunRecord, out: &Path) -> Result<PathBuf, Report> {
     let cannot = || format!("cannot write the report into `{}`", out.display());
     fs::create_dir_all(out).into_diagnostic().wrap_err_with(cannot)?;
     fs::write(out.join("record.json"), record.to_json().into_diagnostic()?).into_diagnostic().wrap_err_with(cannot)?;

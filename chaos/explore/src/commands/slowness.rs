@@ -1,65 +1,87 @@
 //! `bench bugs`, for bugs that make the system slower and nothing else: no check breaks, the comparison of two runs must tell.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use miette::{IntoDiagnostic, Report, WrapErr, miette};
+use miette::Report;
 use nexus_reports::{OwnVerdict, RunRecord, Verdict};
 use nexus_scenario::{Scenario, Tier};
 
-use super::{Context, sim::assemble};
-use crate::{Trial, TrialRequest, run_batch};
+use super::{
+    Context, bench,
+    sim::{assemble, write_reports},
+};
+use crate::{TrialOutput, TrialRequest, run_batch};
 
-/// Seeds after which the comparison is first judged; the double next time.
+/// Seeds after which the runs are first compared; twice as many the next time.
 const SEEDS_FIRST: u64 = 5;
 
-/// What the comparison of two runs said.
+/// Two runs over the same seeds: without the bug, and with it.
+pub(super) struct Comparison<'a> {
+    pub(super) bug: &'a str,
+    /// The latency of which our own share must grow.
+    pub(super) latency: &'a str,
+    pub(super) scenario: &'a (Tier, Scenario),
+}
+
+/// What the comparison said.
 pub(super) struct Found {
-    /// Such as `our own share of routing: 52.1 -> 61.9 ms (+19 %)`; `None` while nothing grew.
-    pub(super) what: Option<String>,
+    /// Our own share before and after; `None` while nothing grew.
+    pub(super) growth: Option<String>,
     /// Seeds that both runs played.
     pub(super) seeds: u64,
-    /// The record of the run with the bug, beside which lies that of the run without.
+    /// The record of the run with the bug; that of the run without is in the folder beside it.
     pub(super) record: String,
 }
 
-/// Plays the same seeds without and with the bug, more of them as long as our own share of `latency` has not grown.
-///
-/// # Errors
-/// A trial cannot be drawn, a check broke although only time should be lost, or the records cannot be written.
-pub(super) fn hunt(
-    bug: &str,
-    latency: &str,
-    scenario: &(Tier, Scenario),
-    seeds_max: u64,
-    jobs: usize,
-    context: &Context,
-    out: &Path,
-) -> Result<Found, Report> {
-    let mut runs = [Run::new(scenario, None), Run::new(scenario, Some(bug))];
-    let mut seeds = SEEDS_FIRST.min(seeds_max);
-    loop {
-        let mut records = Vec::new();
-        for run in &mut runs {
-            records.push(run.play_until(seeds, jobs, context)?);
+impl Comparison<'_> {
+    /// Plays more seeds as long as our own share of the latency has not grown beyond what chance explains.
+    ///
+    /// # Errors
+    /// A trial cannot be drawn, or the records cannot be written.
+    pub(super) fn hunt(&self, seeds_max: u64, jobs: usize, context: &Context, out: &Path) -> Result<Found, Report> {
+        let (mut without, mut with) = (Run::new(self.scenario, None), Run::new(self.scenario, Some(self.bug)));
+        let mut seeds = SEEDS_FIRST.min(seeds_max);
+        loop {
+            let before = without.play_until(seeds, jobs, context)?;
+            let after = with.play_until(seeds, jobs, context)?;
+            let growth = self.growth(&before, &after);
+            if growth.is_some() || seeds >= seeds_max || context.is_stopped() {
+                let folder = out.join(format!("slow-{}", self.bug));
+                write_reports(&before, &folder.join("before"))?;
+                let page = write_reports(&after, &folder.join("after"))?;
+                return Ok(Found { growth, seeds, record: context.shown(&page.with_file_name("record.json")) });
+            }
+            seeds = (seeds * 2).min(seeds_max);
         }
-        let [before, after] = &records[..] else { return Err(miette!("two runs leave two records")) };
-        let what = growth(before, after, latency);
-        if what.is_some() || seeds >= seeds_max || context.is_stopped() {
-            write(before, &out.join(format!("slow-{bug}-before.json")))?;
-            let after_path = out.join(format!("slow-{bug}-after.json"));
-            write(after, &after_path)?;
-            return Ok(Found { what, seeds, record: context.shown(&after_path) });
+    }
+
+    /// `None`, too, where a check broke: what goes wrong says nothing about the time that what goes right takes.
+    fn growth(&self, before: &RunRecord, after: &RunRecord) -> Option<String> {
+        let mut trials = [before, after].into_iter().flat_map(|run| &run.scenarios).flat_map(|it| &it.trials);
+        if trials.any(|trial| trial.verdict == Verdict::Broken) {
+            return None;
         }
-        seeds = (seeds * 2).min(seeds_max);
+        let diff = before.diff(after);
+        let mut shares = diff.scenarios.iter().flat_map(|scenario| &scenario.own_share);
+        let grown = shares.find(|share| share.latency == self.latency && share.verdict == OwnVerdict::Grew)?;
+        Some(format!(
+            "own share of {} in {}, {}: {:.1} -> {:.1} ms ({:+.0} %)",
+            grown.latency,
+            grown.phase,
+            grown.statistic.as_str(),
+            grown.before_ms,
+            grown.after_ms,
+            grown.change * 100.0
+        ))
     }
 }
 
-/// One of the two runs: the same seeds, with or without the bug.
+/// One of the two runs.
 struct Run<'a> {
     scenario: &'a (Tier, Scenario),
     bug: Option<&'a str>,
     requests: Vec<TrialRequest>,
-    outputs: Vec<Option<crate::TrialOutput>>,
+    outputs: Vec<Option<TrialOutput>>,
 }
 
 impl<'a> Run<'a> {
@@ -67,22 +89,14 @@ impl<'a> Run<'a> {
         Self { scenario, bug, requests: Vec::new(), outputs: Vec::new() }
     }
 
+    /// Plays the seeds up to this one that were not played yet; the record is of all of them.
     fn play_until(&mut self, seeds: u64, jobs: usize, context: &Context) -> Result<RunRecord, Report> {
-        let engine = nexus_engine::compiled_engine().to_string();
         let (tier, scenario) = self.scenario;
         let played = self.requests.len();
         for seed in played as u64 + 1..=seeds {
-            let mut trial =
-                Trial::draw(*tier, scenario, &engine, seed).map_err(|error| miette!("{}: {error}", scenario.name))?;
-            trial.planted_bug = self.bug.map(str::to_owned);
-            self.requests.push(TrialRequest { trial, want_trace: false });
+            self.requests.push(bench::draw(*tier, scenario, seed, self.bug)?);
         }
         self.outputs.extend(run_batch(&self.requests[played..], jobs, &context.stop, |_, _| {}));
-        let broken = self.outputs.iter().flatten().find(|output| output.record.verdict == Verdict::Broken);
-        if let Some(output) = broken {
-            let (seed, reason) = (output.record.seed, &output.record.reason);
-            return Err(miette!("{} seed {seed} broke, where only time should be lost: {reason}", scenario.name));
-        }
         let outputs = self.outputs.clone();
         let mut record = assemble(std::slice::from_ref(self.scenario), &self.requests, outputs, &[], context);
         if let Some(bug) = self.bug {
@@ -91,23 +105,4 @@ impl<'a> Run<'a> {
         }
         Ok(record)
     }
-}
-
-fn growth(before: &RunRecord, after: &RunRecord, latency: &str) -> Option<String> {
-    let diff = before.diff(after);
-    let mut shares = diff.scenarios.iter().flat_map(|scenario| &scenario.own_share);
-    let grown = shares.find(|share| share.latency == latency && share.verdict == OwnVerdict::Grew)?;
-    let percent = grown.change * 100.0;
-    let (statistic, phase) = (grown.statistic.as_str(), &grown.phase);
-    Some(format!(
-        "own share of {latency} in {phase}, {statistic}: {:.1} -> {:.1} ms ({percent:+.0} %)",
-        grown.before_ms, grown.after_ms
-    ))
-}
-
-fn write(record: &RunRecord, path: &Path) -> Result<(), Report> {
-    let cannot = || format!("cannot write `{}`", path.display());
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).into_diagnostic().wrap_err_with(cannot)?;
-    fs::write(path, record.to_json().into_diagnostic()?).into_diagnostic().wrap_err_with(cannot)
 }

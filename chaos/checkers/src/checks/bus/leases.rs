@@ -79,9 +79,15 @@ pub(crate) struct StoredLease {
     pub epoch: u64,
     pub counter: u64,
     pub progress: Progress,
+    /// The shards that this one came from.
+    pub parents: Vec<String>,
 }
 
 impl StoredLease {
+    pub(crate) fn is_worked_on(&self) -> bool {
+        self.progress != Progress::Untouched
+    }
+
     pub(crate) fn read(image: &Value) -> Option<Self> {
         let told = text(image, "progress").ok()?;
         // The number stands in an attribute of its own, or behind the word.
@@ -91,6 +97,7 @@ impl StoredLease {
             ("after", Some(sequence)) => Progress::After(sequence),
             (told, _) => Progress::After(told.strip_prefix("after:")?.to_owned()),
         };
+        let parents = image["parents"]["L"].as_array().into_iter().flatten();
         Some(Self {
             group: text(image, "pk").ok()?,
             shard: text(image, "sk").ok()?,
@@ -98,6 +105,7 @@ impl StoredLease {
             epoch: number(image, "epoch").ok()?,
             counter: number(image, "counter").ok()?,
             progress,
+            parents: parents.filter_map(|parent| Some(parent["S"].as_str()?.to_owned())).collect(),
         })
     }
 }
@@ -188,25 +196,20 @@ fn progress_never_regresses(input: &CheckInput, examination: &mut Examination) {
 
 fn parents_first(input: &CheckInput, examination: &mut Examination) {
     let mut progress: BTreeMap<(String, String), Progress> = BTreeMap::new();
-    for write in writes_of(input, &input.settings.leases_table) {
-        let Some((image, lease)) =
-            write.new_image.as_deref().and_then(|image| Some((image, StoredLease::read(image)?)))
-        else {
-            continue;
-        };
-        if lease.progress != Progress::Untouched {
-            // A shard that came from none is worked on rightly.
-            examination.examine();
-        }
-        let parents = image["parents"]["L"].as_array().into_iter().flatten().filter_map(|parent| parent["S"].as_str());
-        for parent in parents.filter(|_| lease.progress != Progress::Untouched) {
+    for (write, lease) in lease_writes(input) {
+        if lease.is_worked_on() {
             // A parent without a lease was gone before the group began.
-            let Some(of_parent) = progress.get(&(lease.group.clone(), parent.to_owned())) else { continue };
-            examination.expect(*of_parent == Progress::Finished, || {
-                Violation::new(format!("A shard was worked on before its parent {parent} was finished."))
+            let unfinished = lease.parents.iter().find_map(|parent| {
+                let of_parent = progress.get(&(lease.group.clone(), parent.clone()))?;
+                (*of_parent != Progress::Finished).then_some((parent, of_parent))
+            });
+            examination.expect(unfinished.is_none(), || {
+                let told = unfinished.map(|(parent, progress)| format!("{parent}, which is {progress:?}"));
+                Violation::new("A shard was worked on before a shard that it came from was finished.")
                     .key(&write.key)
                     .at(write.at_ns)
-                    .evidence(format!("call {}: {:?}, its parent {of_parent:?}", write.call_sequence, lease.progress))
+                    .evidence(format!("call {}: {:?}", write.call_sequence, lease.progress))
+                    .evidence(format!("it came from {}", told.unwrap_or_default()))
             });
         }
         progress.insert((lease.group, lease.shard), lease.progress);
