@@ -170,7 +170,7 @@ pub struct Network {
 
 impl Default for Network {
     fn default() -> Self {
-        Self { latency_min_us: 200, latency_max_us: 800, tick_ms: 2 }
+        Self { latency_min_us: 200, latency_max_us: 800, tick_ms: 5 }
     }
 }
 
@@ -395,7 +395,7 @@ fn check_numbers(file: &ScenarioFile) -> Result<(), Problem> {
         return at(
             span_of(&file.network),
             "a tick lasts at least 1 ms, and latency_min_us is at most latency_max_us",
-            "write tick_ms = 2",
+            "write tick_ms = 5",
         );
     }
     let phases = given_or_default(&file.phases);
