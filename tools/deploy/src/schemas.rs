@@ -88,13 +88,15 @@ fn first_version(text: &mut String, name: &str, document: &SchemaDocument) {
     definition(text, document);
 }
 
-/// The registry counts versions in the order in which they come.
+/// The registry counts versions in the order in which they come. That the first comes first, `Fn::GetAtt` sees to.
 fn later_version(text: &mut String, name: &str, previous: Option<&str>, document: &SchemaDocument) {
-    let previous = previous.unwrap_or(document.event_type);
+    let _ = write!(text, "  {name}:\n    Type: AWS::Glue::SchemaVersion\n");
+    if let Some(previous) = previous.filter(|previous| *previous != document.event_type) {
+        let _ = writeln!(text, "    DependsOn: [{previous}]");
+    }
     let _ = write!(
         text,
-        "  {name}:\n    Type: AWS::Glue::SchemaVersion\n    DependsOn: [{previous}]\n    DeletionPolicy: \
-         RetainExceptOnCreate\n    UpdateReplacePolicy: Retain\n    Properties:\n      \
+        "    DeletionPolicy: RetainExceptOnCreate\n    UpdateReplacePolicy: Retain\n    Properties:\n      \
          Schema: {{ SchemaArn: {{ \"Fn::GetAtt\": [{}, Arn] }} }}\n",
         document.event_type
     );
@@ -124,7 +126,8 @@ mod tests {
             assert_eq!(resource["Type"], kind);
         }
         assert_eq!(resources.as_object().unwrap().len(), nexus_schemas::all().len() + 1);
-        assert_eq!(resources["OrderPlacedV2"]["DependsOn"][0], "OrderPlaced");
+        let schema = &resources["OrderPlacedV2"]["Properties"]["Schema"]["SchemaArn"]["Fn::GetAtt"][0];
+        assert_eq!(schema, "OrderPlaced");
     }
 
     #[test]
