@@ -211,7 +211,10 @@ fn the_dashboard_is_json_about_things_of_the_template() {
     for widget in widgets {
         for metric in widget["properties"]["metrics"].as_array().unwrap() {
             let words: Vec<&str> = metric.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-            assert!(words.len() >= 4 && words.len() % 2 == 0, "{metric} is namespace, name and pairs of dimensions");
+            assert!(
+                words.len() >= 4 && words.len().is_multiple_of(2),
+                "{metric} is namespace, name and pairs of dimensions"
+            );
             for name in words.iter().filter_map(|word| word.strip_prefix("${")?.strip_suffix('}')) {
                 let resource = name.split('.').next().unwrap();
                 assert!(resources[resource].is_object(), "the dashboard shows {resource}, which is not there");
