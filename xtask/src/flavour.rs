@@ -90,6 +90,9 @@ pub const LAB: Program = Program { package: "nexus-explore", binary: "nexus-lab"
 /// The simulated AWS behind a socket.
 pub const CLOUD_SERVER: Program = Program { package: "nexus-cloud-shell", binary: "nexus-cloud-server" };
 
+/// Makes and checks the templates of the deployment.
+pub const DEPLOY_TOOL: Program = Program { package: "nexus-deploy-tool", binary: "nexus-deploy" };
+
 /// Builds `program` from the sources in `source_root` and says where it is. Messages go to the error stream only, so that
 /// the started program's output can be piped.
 ///

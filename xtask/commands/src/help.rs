@@ -21,10 +21,11 @@ pub(crate) const STYLES: Styles = Styles::styled()
     .invalid(AnsiColor::Red.on_default());
 
 /// The commands by purpose, in the order in which a newcomer meets them.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     ("Simulate", &["sim", "replay", "shrink"]),
     ("Measure", &["bench", "report"]),
     ("Serve", &["cloud"]),
+    ("Deploy", &["deploy"]),
     ("Keep the house", &["test"]),
 ];
 

@@ -8,10 +8,12 @@
 //! | `cargo xtask` | [`parse_xtask`] | all |
 //! | `nexus-lab` | [`parse_lab`] | [`LabCommand`] |
 //! | `nexus-cloud-server` | [`parse_cloud_server`] | none: the options of [`CloudOptions`] |
+//! | `nexus-deploy` | [`parse_deploy`] | [`DeployCommand`] |
 #![forbid(unsafe_code)]
 
 mod bench;
 mod cloud;
+mod deploy;
 mod engine;
 pub mod exit;
 mod help;
@@ -26,6 +28,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use bench::{BenchKind, BenchOptions};
 pub use cloud::{CloudOptions, LatencyChoice};
+pub use deploy::{DeployCommand, SynthOptions, ValidateOptions};
 pub use engine::{Engine, EngineChoice, UnknownEngine};
 pub use report::{DiffOptions, MergeOptions, ReportCommand, ShowOptions};
 pub use sim::{ReplayOptions, ShrinkOptions, SimOptions};
@@ -42,12 +45,14 @@ pub enum LabCommand {
     Report(ReportCommand),
 }
 
-/// What `cargo xtask` does: the laboratory's commands, the simulated cloud, and this repository's checks.
+/// What `cargo xtask` does: the laboratory's commands, the simulated cloud, the deployment, and this repository's checks.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum XtaskCommand {
     #[command(flatten)]
     Lab(LabCommand),
     Cloud(CloudOptions),
+    #[command(subcommand, about = "Write or check the templates that deploy the system")]
+    Deploy(DeployCommand),
     Test(TestOptions),
 }
 
@@ -85,6 +90,13 @@ struct CloudServerLine {
     options: CloudOptions,
 }
 
+#[derive(Parser)]
+#[command(name = "nexus-deploy", arg_required_else_help = true, styles = help::STYLES, max_term_width = 110)]
+struct DeployLine {
+    #[command(subcommand)]
+    command: DeployCommand,
+}
+
 /// The command of `cargo xtask`, its help grouped by purpose.
 pub fn xtask_command() -> clap::Command {
     help::group_commands(XtaskLine::command())
@@ -120,6 +132,14 @@ pub fn parse_lab(arguments: impl IntoIterator<Item = OsString>) -> Result<LabCom
 /// As [`parse_xtask`].
 pub fn parse_cloud_server(arguments: impl IntoIterator<Item = OsString>) -> Result<CloudOptions, clap::Error> {
     CloudServerLine::try_parse_from(arguments).map(|line| line.options)
+}
+
+/// Reads the command line of `nexus-deploy`; `arguments` begin with the program's name.
+///
+/// # Errors
+/// As [`parse_xtask`].
+pub fn parse_deploy(arguments: impl IntoIterator<Item = OsString>) -> Result<DeployCommand, clap::Error> {
+    DeployLine::try_parse_from(arguments).map(|line| line.command)
 }
 
 /// What no single value can tell: that values fit together.

@@ -52,7 +52,9 @@ fn bad_lines_are_usage_errors_that_say_what_is_wrong() {
         ("report merge a.json b.json", "--out <FILE>"),
         ("test --only everything", "invalid value 'everything' for '--only <STEP>'"),
         ("simm", "a similar subcommand exists: 'sim'"),
-        ("deploy", "unrecognized subcommand 'deploy'"),
+        ("deploy synth --out a --check", "cannot be used with"),
+        ("deploy validate --out a", "unexpected argument '--out'"),
+        ("deploi", "a similar subcommand exists: 'deploy'"),
     ];
     for (line, expected) in table {
         let error = parse_xtask(words(line)).expect_err(line);
