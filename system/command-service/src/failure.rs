@@ -4,7 +4,7 @@ use nexus_domain::{InvalidAggregateId, UnreadableEvent};
 use nexus_event_store::{
     CorruptStream, InvalidAppend, LoadError, NotDone, OutcomeUnknown, StoreContended, StoreThrottled, StoreUnavailable,
 };
-use nexus_governance::{Denial, SchemaRejection};
+use nexus_governance::{Denial, SchemaNotUsable, SchemaPending, SchemaRejection};
 use nexus_ports::{Rejected, UnreadableRecord};
 
 /// Why a request was not done. Only [`CommandFailure::OutcomeUnknown`] leaves open whether it was.
@@ -26,6 +26,14 @@ pub enum CommandFailure {
     PolicyDenied { denials: Vec<Denial> },
     #[error("{event_type} version {version}: {rejection}")]
     SchemaViolation { event_type: &'static str, version: u32, rejection: SchemaRejection },
+    /// The schema registry does not have the schema of an event, or has refused it: commands of this kind cannot be taken.
+    #[error(transparent)]
+    SchemaNotUsable(SchemaNotUsable),
+    #[error(transparent)]
+    SchemaPending(SchemaPending),
+    /// Nothing that is remembered of the registry may stand in for its answer.
+    #[error("it cannot be told whether the event's schema may be used: {reason}")]
+    RegistryUnavailable { reason: String },
     /// The domain's answer, kept under the key.
     #[error("{detail}")]
     Refused { code: String, detail: String },

@@ -1,7 +1,7 @@
 //! The HTTP face of the write side: commands in, aggregates out.
 //!
 //! Where to start: [`CommandService::execute`] is the way of a command (look up the idempotency key, load, decide, policy,
-//! schema, append, decide again on conflict). [`router`] puts HTTP around it and [`serve`] accepts connections on a
+//! schema (known to the registry where there is one), append, decide again on conflict). [`router`] puts HTTP around it and [`serve`] accepts connections on a
 //! [`Platform`](nexus_ports::Platform); neither names a runtime.
 //!
 //! # Answers
@@ -16,7 +16,9 @@
 //! | 422 | `schema-violation` | refused | an event would not fit its schema; nothing was written |
 //! | 422 | `idempotency-key-reused` | refused | another command was sent under this key |
 //! | 500 | `corrupt-stream`, `storage-rejected` | not-applied | an operator is needed |
+//! | 500 | `schema-not-usable` | not-applied | the schema registry lacks or refused an event's schema: an operator is needed |
 //! | 503 | `throttled`, `unavailable` | not-applied | try again after `Retry-After` |
+//! | 503 | `registry-unavailable`, `schema-pending` | not-applied | the schema registry does not answer, or not yet: try again |
 //! | 504 | `outcome-unknown` | unknown | it may be done: ask again with the same key |
 #![forbid(unsafe_code)]
 

@@ -87,6 +87,21 @@ fn kind(failure: &CommandFailure) -> (StatusCode, &str, &'static str, Outcome) {
         F::SchemaViolation { .. } => {
             (StatusCode::UNPROCESSABLE_ENTITY, "schema-violation", "An event would not fit its schema", Refused)
         }
+        F::SchemaNotUsable(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "schema-not-usable",
+            "The schema registry does not let an event pass",
+            NotApplied,
+        ),
+        F::SchemaPending(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "schema-pending",
+            "The schema registry has not judged an event's schema yet",
+            NotApplied,
+        ),
+        F::RegistryUnavailable { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "registry-unavailable", "The schema registry does not answer", NotApplied)
+        }
         F::Refused { code, .. } => (StatusCode::CONFLICT, code, "The domain refuses the command", Refused),
         F::IdempotencyKeyReused { .. } => (
             StatusCode::UNPROCESSABLE_ENTITY,

@@ -6,7 +6,7 @@ use nexus_domain::{Aggregate, AggregateId, AggregateKind, Command, Event, Order,
 use nexus_event_store::{
     AppendError, CommandContext, CommandOrigin, Deadline, EventStore, LoadedStream, NewEvent, NotDone, RecordError,
 };
-use nexus_governance::{Decision, PolicyEnforcer, PolicyInput, SchemaValidator};
+use nexus_governance::{Decision, GateRefusal, PolicyEnforcer, PolicyInput, SchemaGate};
 use nexus_ports::{
     EventRecord, IdempotencyRecord, InvalidStreamName, Platform, ReadConsistency, RecordedOutcome, StreamName,
     canonical_json,
@@ -23,7 +23,7 @@ pub struct CommandService {
     pub(crate) settings: CommandServiceSettings,
     store: EventStore,
     enforcer: Arc<PolicyEnforcer>,
-    validator: Arc<SchemaValidator>,
+    schemas: SchemaGate,
 }
 
 /// A command and who sends it.
@@ -80,14 +80,16 @@ pub struct OrderView {
 }
 
 impl CommandService {
+    /// `schemas` is a validator where the built-in schemas are all that counts, or a gate that asks the schema registry as
+    /// well.
     pub fn new(
         platform: Platform,
         store: EventStore,
         enforcer: Arc<PolicyEnforcer>,
-        validator: Arc<SchemaValidator>,
+        schemas: impl Into<SchemaGate>,
         settings: CommandServiceSettings,
     ) -> Self {
-        Self { platform, settings, store, enforcer, validator }
+        Self { platform, settings, store, enforcer, schemas: schemas.into() }
     }
 
     /// The deadline of a request that begins now.
@@ -119,7 +121,7 @@ impl CommandService {
                 Ok(events) => events,
                 Err(refusal) => return self.refuse(&stream, &context, &refusal, deadline).await,
             };
-            self.check_schemas(&events)?;
+            self.check_schemas(&events, deadline).await?;
             match self.append(&loaded, &context, &events, deadline).await {
                 Ok(answer) => return Ok(answer),
                 Err(AppendError::Conflict(_) | AppendError::NotDone(NotDone::Contended(_))) => {}
@@ -182,10 +184,18 @@ impl CommandService {
         }
     }
 
-    fn check_schemas(&self, events: &[Event]) -> Result<(), CommandFailure> {
+    /// The registry is asked before a payload is held against its schema: whether that schema counts comes first.
+    async fn check_schemas(&self, events: &[Event], deadline: Deadline) -> Result<(), CommandFailure> {
         for event in events {
             let (event_type, version) = (event.event_type(), event.schema_version());
-            self.validator
+            if self.schemas.asks_registry() {
+                let remaining = deadline.remaining(&self.platform).unwrap_or_default();
+                let cleared = self.platform.timeout(remaining, self.schemas.clear(event_type, version)).await;
+                let cleared =
+                    cleared.map_err(|late| CommandFailure::RegistryUnavailable { reason: late.to_string() })?;
+                cleared.map_err(|refusal| not_cleared(event_type, version, refusal))?;
+            }
+            self.schemas
                 .validate(event_type, version, &event.payload())
                 .map_err(|rejection| CommandFailure::SchemaViolation { event_type, version, rejection })?;
         }
@@ -226,6 +236,17 @@ impl CommandService {
             Err(RecordError::AlreadyAnswered(answered)) => replay(&answered.record, context),
             Err(RecordError::NotDone(not_done)) => Err(not_done.into()),
             Err(RecordError::Unknown(unknown)) => Err(CommandFailure::OutcomeUnknown(unknown)),
+        }
+    }
+}
+
+fn not_cleared(event_type: &'static str, version: u32, refusal: GateRefusal) -> CommandFailure {
+    match refusal {
+        GateRefusal::Invalid(rejection) => CommandFailure::SchemaViolation { event_type, version, rejection },
+        GateRefusal::NotUsable(not_usable) => CommandFailure::SchemaNotUsable(not_usable),
+        GateRefusal::Pending(pending) => CommandFailure::SchemaPending(pending),
+        GateRefusal::Unreachable(unreachable) => {
+            CommandFailure::RegistryUnavailable { reason: unreachable.to_string() }
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     examine::{Outgoing, PoisonRecord, SoundEvent},
     ledger::Ticket,
     remembered::Span,
+    shapes::Shape,
 };
 
 /// An event that waits to be routed.
@@ -19,6 +20,8 @@ pub(crate) struct Item {
     /// Rises with arrival: who came first goes first.
     pub arrival: u64,
     pub content: Content,
+    /// What the schema registry must have before this may go.
+    pub shape: Option<Shape>,
     pub attempts: u32,
     /// No attempt before this moment.
     pub due: Monotonic,
@@ -42,9 +45,18 @@ pub(crate) struct Fault {
 
 impl Item {
     pub fn sound(event: SoundEvent, tickets: Vec<Ticket>, arrival: u64) -> Self {
-        let SoundEvent { event_id, recorded_at_ms, outgoing, .. } = event;
+        let SoundEvent { event_id, recorded_at_ms, outgoing, shape, .. } = event;
         let content = Content::Event { event_id, recorded_at_ms, outgoing };
-        Self { tickets, arrival, content, attempts: 0, due: Monotonic(Duration::ZERO), fault: None, goes_alone: false }
+        Self {
+            tickets,
+            arrival,
+            content,
+            shape,
+            attempts: 0,
+            due: Monotonic(Duration::ZERO),
+            fault: None,
+            goes_alone: false,
+        }
     }
 
     pub fn poison(record: PoisonRecord, tickets: Vec<Ticket>, arrival: u64) -> Self {
@@ -54,6 +66,7 @@ impl Item {
             tickets,
             arrival,
             content,
+            shape: None,
             attempts: 0,
             due: Monotonic(Duration::ZERO),
             fault: Some(fault),

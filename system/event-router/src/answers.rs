@@ -1,5 +1,6 @@
 //! What the routing makes of how its calls ended.
 
+use nexus_governance::GateRefusal;
 use nexus_ports::{
     CallFailure, EntryFailure, EventPage, Monotonic, ParkReason, ParkedAggregate, ParkingMoved, ReadFailure,
     StreamName, UnknownOutcome, Version, WriteFailure,
@@ -14,6 +15,7 @@ use crate::{
     notes::Note,
     remembered::Span,
     routing::Routing,
+    shapes::{Shape, Verdict},
 };
 
 /// A failed attempt of one event.
@@ -34,7 +36,24 @@ impl Routing {
             Answer::ParkingWritten { written, outcome } => self.parking_written(*written, outcome, now),
             Answer::ParkedRead { key, outcome } => self.parked_read(&key, outcome, now),
             Answer::Events { stream, outcome } => self.events_read(&stream, outcome, now),
+            Answer::Schema { shape, outcome } => self.schema_told(&shape, outcome, now),
         }
+    }
+
+    fn schema_told(&mut self, shape: &Shape, outcome: Result<(), GateRefusal>, now: Monotonic) {
+        let verdict = match outcome {
+            Ok(()) => Verdict::Clear,
+            Err(GateRefusal::Pending(_)) => Verdict::Undecided,
+            Err(GateRefusal::Unreachable(_)) => Verdict::Unreachable,
+            Err(refusal @ (GateRefusal::Invalid(_) | GateRefusal::NotUsable(_))) => {
+                Verdict::Refused(refusal.to_string())
+            }
+        };
+        match verdict {
+            Verdict::Unreachable => self.fail_lane(|lanes| &mut lanes.registry, now),
+            _ => self.lanes.registry.succeed(),
+        }
+        self.shapes.answered(shape, verdict, now);
     }
 
     fn put_answered(

@@ -1,11 +1,12 @@
 //! What the routing asks its driver to do, and what it is told of it.
 
+use nexus_governance::GateRefusal;
 use nexus_ports::{
     CallFailure, EntryFailure, EventPage, ParkedAggregate, ParkingMoved, ReadFailure, StreamEntry, StreamName,
     TopicMessage, Version, WriteFailure,
 };
 
-use crate::Destination;
+use crate::{Destination, shapes::Shape};
 
 /// One call to a port; each is to be made once, under a time-out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(crate) enum Call {
         stream: StreamName,
         after: Version,
     },
+    /// Ask the schema gate, which owns the attempts and the time that they take.
+    AskSchema(Shape),
 }
 
 /// Which event an entry of a batch carries.
@@ -74,5 +77,9 @@ pub(crate) enum Answer {
     Events {
         stream: StreamName,
         outcome: Result<EventPage, ReadFailure>,
+    },
+    Schema {
+        shape: Shape,
+        outcome: Result<(), GateRefusal>,
     },
 }

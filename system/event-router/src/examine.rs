@@ -1,13 +1,11 @@
 //! Is a record an event that may be routed, and as what?
 
-use std::sync::Arc;
-
 use nexus_event_store::event_hash;
-use nexus_governance::SchemaValidator;
+use nexus_governance::SchemaGate;
 use nexus_ports::{EventRecord, StreamEntry, StreamName, TopicMessage, Version};
 use serde_json::Value;
 
-use crate::{Destination, RouterSettings, destination};
+use crate::{Destination, RouterSettings, destination, shapes::Shape};
 
 /// Larger versions are never reached and only come from damaged records.
 const VERSION_MAX: u64 = u64::MAX >> 1;
@@ -26,6 +24,8 @@ pub(crate) struct SoundEvent {
     pub version: Version,
     pub event_id: String,
     pub recorded_at_ms: u64,
+    /// What the schema registry must have before the event may go; `None` where there is no registry.
+    pub shape: Option<Shape>,
     pub outgoing: Outgoing,
 }
 
@@ -81,15 +81,15 @@ impl Outgoing {
 /// Tells events from what must be parked.
 #[derive(Clone)]
 pub(crate) struct Examiner {
-    validator: Arc<SchemaValidator>,
+    pub gate: SchemaGate,
     stream_entry_bytes_max: usize,
     message_bytes_max: usize,
 }
 
 impl Examiner {
-    pub fn new(validator: Arc<SchemaValidator>, settings: &RouterSettings) -> Self {
+    pub fn new(gate: SchemaGate, settings: &RouterSettings) -> Self {
         let RouterSettings { stream_entry_bytes_max, message_bytes_max, .. } = *settings;
-        Self { validator, stream_entry_bytes_max, message_bytes_max }
+        Self { gate, stream_entry_bytes_max, message_bytes_max }
     }
 
     /// Examines a record of the feed.
@@ -112,7 +112,7 @@ impl Examiner {
     }
 
     fn examine(&self, expected_key: &str, event: EventRecord, body: Option<Vec<u8>>) -> Examined {
-        let outgoing = fault_of(&self.validator, &event).and_then(|destination| {
+        let outgoing = fault_of(&self.gate, &event).and_then(|destination| {
             let outgoing = outgoing(&event, destination);
             let bytes_max = match destination {
                 Destination::Core => self.stream_entry_bytes_max,
@@ -128,6 +128,10 @@ impl Examiner {
         match outgoing {
             Err(detail) => Examined::Poison(poison(expected_key, event, detail, body)),
             Ok(outgoing) => Examined::Sound(SoundEvent {
+                shape: self
+                    .gate
+                    .asks_registry()
+                    .then(|| Shape { event_type: event.event_type, schema_version: event.schema_version }),
                 stream: event.stream,
                 version: event.version,
                 event_id: event.event_id,
@@ -140,7 +144,7 @@ impl Examiner {
 
 /// Everything that must hold before an event may leave. The hash comes first: nothing that a damaged event says of itself
 /// can be believed.
-fn fault_of(validator: &SchemaValidator, event: &EventRecord) -> Result<Destination, String> {
+fn fault_of(gate: &SchemaGate, event: &EventRecord) -> Result<Destination, String> {
     let computed = event_hash(event);
     if computed != event.hash {
         return Err(format!("the event's hash is {} and should be {computed}", event.hash));
@@ -152,7 +156,7 @@ fn fault_of(validator: &SchemaValidator, event: &EventRecord) -> Result<Destinat
         destination(&event.event_type).ok_or_else(|| format!("event type `{}` is unknown", event.event_type))?;
     let payload: Value =
         serde_json::from_str(&event.payload).map_err(|error| format!("the payload is not JSON: {error}"))?;
-    validator.validate(&event.event_type, event.schema_version, &payload).map_err(|rejection| rejection.to_string())?;
+    gate.validate(&event.event_type, event.schema_version, &payload).map_err(|rejection| rejection.to_string())?;
     Ok(destination)
 }
 

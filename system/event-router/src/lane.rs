@@ -19,6 +19,8 @@ pub(crate) struct Lanes {
     pub parking: Lane,
     /// The event store.
     pub store: Lane,
+    /// The schema registry.
+    pub registry: Lane,
 }
 
 impl Lanes {
@@ -28,6 +30,7 @@ impl Lanes {
             background: Lane::new("background", TopicMessage::BATCH_MAX, settings.topic_calls_max),
             parking: Lane::new("parking", 1, settings.store_calls_max),
             store: Lane::new("store", 1, settings.store_calls_max),
+            registry: Lane::new("registry", 1, settings.store_calls_max),
         }
     }
 

@@ -20,6 +20,10 @@
 //!   probe at a time goes out, of one event, after growing pauses, taking events with the fewest attempts first; each
 //!   success doubles the next batch. Meanwhile the other destination goes on, and records are accepted until
 //!   [`RouterSettings::kept_back_while_down`] of them wait for the one that is down.
+//! - **The schema registry, where there is one, comes before a destination.** An event goes only while the registry has its
+//!   schema as AVAILABLE. A registry that does not answer is treated as a destination that is down: events wait, one probe
+//!   at a time asks, no attempt is spent and nobody is parked. A schema that it does not have, or has refused, makes its
+//!   events poison; one that it has not judged yet makes them wait, and no others.
 //! - **Gaps.** Change feeds promise order per item only, and each event is an item. A version that comes too early waits
 //!   [`RouterSettings::gap_patience`] for those before it; then they are read from the event store and go first. For an
 //!   aggregate of which nothing is remembered, predecessors recorded within [`RouterSettings::cold_window`] are read at
@@ -45,6 +49,7 @@ mod replay;
 mod router;
 mod routing;
 mod settings;
+mod shapes;
 mod shard;
 
 pub use destination::{Destination, destination};

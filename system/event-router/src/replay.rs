@@ -1,5 +1,6 @@
 //! Events of one aggregate straight from the event store: for releases and repairs.
 
+use nexus_governance::GateRefusal;
 use nexus_ports::{
     AggregateReplayer, BoxFuture, CallFailure, EntryFailure, EventPage, ReplayFailure, StreamName, UnknownOutcome,
     Version,
@@ -49,13 +50,31 @@ impl Shared {
                         self.count(&[Note::ValidationFailed { event_type: poison.event_type }]);
                         return Err(ReplayFailure::Poison { version: reached.next(), detail: poison.detail });
                     }
-                    Examined::Sound(event) => self.send(&event, reached).await?,
+                    Examined::Sound(event) => {
+                        self.clear(&event, reached).await?;
+                        self.send(&event, reached).await?;
+                    }
                 }
                 reached = reached.next();
                 self.learn([(stream.clone(), Span { first, last: reached })]);
             }
             if is_last {
                 return Ok(reached);
+            }
+        }
+    }
+
+    /// Lets the event pass if the schema registry, where there is one, has its schema.
+    async fn clear(&self, event: &SoundEvent, reached: Version) -> Result<(), ReplayFailure> {
+        let Some(shape) = &event.shape else { return Ok(()) };
+        match self.examiner.gate.clear(&shape.event_type, shape.schema_version).await {
+            Ok(()) => Ok(()),
+            Err(refusal @ (GateRefusal::Pending(_) | GateRefusal::Unreachable(_))) => {
+                Err(ReplayFailure::Interrupted { reached, detail: refusal.to_string() })
+            }
+            Err(refusal @ (GateRefusal::Invalid(_) | GateRefusal::NotUsable(_))) => {
+                self.count(&[Note::ValidationFailed { event_type: Some(shape.event_type.clone()) }]);
+                Err(ReplayFailure::Poison { version: event.version, detail: refusal.to_string() })
             }
         }
     }

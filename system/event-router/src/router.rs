@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use nexus_governance::SchemaValidator;
+use nexus_governance::SchemaGate;
 use nexus_ports::{
     BoxFuture, EventStorage, FeedHandler, MessageTopic, MetricSink, ParkedAggregate, ParkingLot, ParkingMoved,
     Platform, ReadConsistency, RecordStream, ShardHandler, StreamName, UnknownOutcome, Version, WriteFailure,
@@ -45,11 +45,12 @@ pub(crate) struct Shared {
 }
 
 impl Router {
-    /// All ports attempt once per call and retry nothing.
+    /// All ports attempt once per call and retry nothing. `schemas` is a validator where the built-in schemas are all that
+    /// counts, or a gate that asks the schema registry as well.
     #[allow(clippy::too_many_arguments, reason = "one of each port; a bag for them would only rename the list")]
     pub fn new(
         platform: Platform,
-        validator: Arc<SchemaValidator>,
+        schemas: impl Into<SchemaGate>,
         stream: Arc<dyn RecordStream>,
         topic: Arc<dyn MessageTopic>,
         parking: Arc<dyn ParkingLot>,
@@ -57,7 +58,7 @@ impl Router {
         metrics: Arc<dyn MetricSink>,
         settings: RouterSettings,
     ) -> Self {
-        let examiner = Examiner::new(validator, &settings);
+        let examiner = Examiner::new(schemas.into(), &settings);
         let remembered = Mutex::new(Remembered::new(settings.aggregates_remembered));
         let shared = Shared { platform, settings, examiner, events, parking, stream, topic, metrics, remembered };
         Self { shared: Arc::new(shared) }
@@ -106,6 +107,10 @@ impl Shared {
                 Call::ReadParked { key } => {
                     let read = shared.in_time(shared.parking.read(ROUTER_CONSUMER, &key)).await;
                     Answer::ParkedRead { outcome: read.unwrap_or_else(lost), key }
+                }
+                Call::AskSchema(shape) => {
+                    let outcome = shared.examiner.gate.clear(&shape.event_type, shape.schema_version).await;
+                    Answer::Schema { shape, outcome }
                 }
                 Call::ReadEvents { stream, after } => {
                     let outcome = shared.read_events(&stream, after).await;

@@ -5,7 +5,10 @@
 //! - a record becomes durable by acceptance, by the parking lot's entry, or by being known to have been either before;
 //! - nothing is routed before the list of parked aggregates was read.
 
-use std::collections::{BTreeMap, btree_map};
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map},
+    time::Duration,
+};
 
 use base64::Engine;
 use nexus_ports::{
@@ -21,6 +24,7 @@ use crate::{
     ledger::{Ledger, Ticket},
     notes::Note,
     remembered::{Remembered, Span},
+    shapes::{Shape, Shapes, Standing as ShapeStanding},
 };
 
 /// Name of the router among the consumers that park aggregates.
@@ -47,11 +51,15 @@ pub(crate) struct Routing {
     /// Entries of the parking lot, as far as known; `None` until they were listed.
     pub(crate) parked: Option<BTreeMap<String, ParkedAggregate>>,
     pub(crate) lanes: Lanes,
+    /// What the schema registry lets through.
+    pub(crate) shapes: Shapes,
     pub(crate) notes: Vec<Note>,
     /// Spans learned since they were last taken, for the other shards of this process.
     pub(crate) learned: Vec<(StreamName, Span)>,
     next_arrival: u64,
     wake: Option<Monotonic>,
+    /// When calls were last looked for.
+    looked_at: Monotonic,
 }
 
 /// Where the shard stands.
@@ -76,10 +84,12 @@ impl Routing {
             active: BTreeMap::new(),
             parked: None,
             lanes: Lanes::new(&settings),
+            shapes: Shapes::new(settings.schema_recheck, settings.schema_grace),
             notes: Vec::new(),
             learned: Vec::new(),
             next_arrival: 0,
             wake: None,
+            looked_at: Monotonic(Duration::ZERO),
             settings,
         }
     }
@@ -150,14 +160,37 @@ impl Routing {
     /// Everything that is to be done now. Each call counts as begun.
     pub fn next_calls(&mut self, now: Monotonic, unix_time: UnixTime) -> Vec<Call> {
         self.wake = None;
+        self.looked_at = now;
         if self.parked.is_none() {
             return self.list_parked(now).into_iter().collect();
         }
         let mut calls = Vec::new();
         let mut ready = Ready::default();
+        let mut questions = BTreeSet::new();
         for (key, aggregate) in &mut self.active {
             let entry = self.parked.as_ref().and_then(|parked| parked.get(key));
-            let need = aggregate.need(entry.is_some(), now, self.settings.gap_patience);
+            let mut need = aggregate.need(entry.is_some(), now, self.settings.gap_patience);
+            if let Need::Route { version, .. } = need
+                && let Some(item) = aggregate.waiting.get_mut(&version)
+                && let Some(shape) = &item.shape
+            {
+                let ask_at = self.shapes.ask_at(shape);
+                if ask_at.is_some_and(|moment| moment <= now) {
+                    questions.insert((self.shapes.turn(shape), shape.clone()));
+                }
+                match self.shapes.standing(shape, now) {
+                    ShapeStanding::Clear => {}
+                    ShapeStanding::Unknown => {
+                        wake_at(&mut self.wake, ask_at.filter(|moment| *moment > now));
+                        continue;
+                    }
+                    ShapeStanding::Refused(detail) => {
+                        self.notes.push(Note::ValidationFailed { event_type: Some(shape.event_type.clone()) });
+                        item.fault = Some(Fault { reason: ParkReason::Poison, detail: detail.to_owned() });
+                        need = Need::Park(Some(version));
+                    }
+                }
+            }
             let lane = match need {
                 Need::Nothing => continue,
                 Need::Wait(until) => {
@@ -186,9 +219,24 @@ impl Routing {
                 calls.push(call);
             }
         }
+        self.ask(questions, now, &mut calls);
         self.batch(Destination::Core, ready.core, now, &mut calls);
         self.batch(Destination::Background, ready.background, now, &mut calls);
         calls
+    }
+
+    /// Asks for shapes, as many as the lane to the registry has room for.
+    fn ask(&mut self, questions: BTreeSet<(u64, Shape)>, now: Monotonic, calls: &mut Vec<Call>) {
+        for (_, shape) in questions {
+            let lane = &mut self.lanes.registry;
+            if !lane.has_room(now) {
+                wake_at(&mut self.wake, lane.due_after(now));
+                return;
+            }
+            lane.begin();
+            self.shapes.asked(&shape);
+            calls.push(Call::AskSchema(shape));
+        }
     }
 
     fn list_parked(&mut self, now: Monotonic) -> Option<Call> {
@@ -257,8 +305,15 @@ impl Routing {
         };
         self.ledger.kept_back() < self.settings.kept_back_max
             && !self.lanes.parking.is_down()
+            && !(self.lanes.registry.is_down() && self.waiting_for_registry() >= self.settings.kept_back_while_down)
             && !is_choked(&self.lanes.core, Destination::Core)
             && !is_choked(&self.lanes.background, Destination::Background)
+    }
+
+    fn waiting_for_registry(&self) -> usize {
+        let waiting = self.active.values().flat_map(|aggregate| aggregate.waiting.values());
+        let shapes = waiting.filter_map(|item| item.shape.as_ref());
+        shapes.filter(|shape| self.shapes.standing(shape, self.looked_at) == ShapeStanding::Unknown).count()
     }
 
     fn waiting_for(&self, destination: Destination) -> usize {

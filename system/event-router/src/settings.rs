@@ -38,6 +38,11 @@ pub struct RouterSettings {
     pub topic_calls_max: usize,
     /// Calls to the parking lot, and reads of the event store, under way at once.
     pub store_calls_max: usize,
+    /// How often the schema registry, where there is one, is asked again for each event version. Its client remembers
+    /// answers for longer: this is how soon the router learns what the client knows.
+    pub schema_recheck: Duration,
+    /// How much longer an event version that was cleared stays so while the registry is being asked again.
+    pub schema_grace: Duration,
     /// The largest entry of the stream: data and partition key. Kinesis takes 1 MiB unless more was asked for.
     pub stream_entry_bytes_max: usize,
     /// The largest message, and the largest batch of messages, of the topic: body and attributes. SNS takes 256 KiB.
@@ -61,6 +66,8 @@ impl Default for RouterSettings {
             stream_calls_max: 2,
             topic_calls_max: 8,
             store_calls_max: 8,
+            schema_recheck: Duration::from_secs(1),
+            schema_grace: Duration::from_secs(5),
             stream_entry_bytes_max: 1024 * 1024,
             message_bytes_max: 256 * 1024,
         }

@@ -1,11 +1,25 @@
-//! What governance costs on the write path: one validation per event type, one policy decision.
+//! What governance costs on the write path: one validation per event type, bare and behind the gate; a look-up of what is
+//! remembered of the schema registry; one policy decision. Before the means, percentiles of single validations are printed.
 #![forbid(unsafe_code)]
 
-use std::hint::black_box;
+use std::{
+    future::Future,
+    hint::black_box,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use jsonschema::{PatternOptions, Validator, draft7};
 use nexus_domain::{Event, OrderLine, RefundDue};
-use nexus_governance::{PolicyEnforcer, PolicyInput, SchemaValidator};
+use nexus_governance::{
+    PolicyEnforcer, PolicyInput, RegistryClient, RegistrySettings, SchemaDefinition, SchemaGate, SchemaValidator,
+    registered_schema_name,
+};
+use nexus_ports::{Monotonic, MonotonicClock, NoMetrics, Platform, SchemaVersionStatus};
+use nexus_ports_testing::{MemorySchemaRegistry, TestPlatform};
 
 fn line(number: u32) -> OrderLine {
     OrderLine { sku: format!("SKU-{number}"), quantity: number + 1, unit_price_cents: 1_999 }
@@ -88,6 +102,109 @@ fn validation(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The validator alone, as the schema's author would run it.
+fn bare(event: &Event) -> Validator {
+    let schema = serde_json::from_str(text_of(event)).expect("the schema is JSON");
+    draft7::options().with_pattern_options(PatternOptions::regex()).build(&schema).expect("the schema compiles")
+}
+
+fn text_of(event: &Event) -> &'static str {
+    let (event_type, version) = (event.event_type(), event.schema_version());
+    let found = nexus_schemas::all().iter().find(|found| found.event_type == event_type && found.version == version);
+    found.expect("every event has a schema").text
+}
+
+/// The clock that production has; that of the tests asks a runtime each time.
+struct SystemClock(Instant);
+
+impl MonotonicClock for SystemClock {
+    fn now(&self) -> Monotonic {
+        Monotonic(self.0.elapsed())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+fn real_now() -> Instant {
+    Instant::now()
+}
+
+fn platform() -> Platform {
+    Platform { monotonic_clock: Arc::new(SystemClock(real_now())), ..TestPlatform::new(1).platform }
+}
+
+/// A client that remembers every schema of the catalogue as AVAILABLE, for longer than any benchmark runs.
+fn warm_client() -> Arc<RegistryClient> {
+    let registry = MemorySchemaRegistry::default();
+    for document in nexus_schemas::all() {
+        let schema = registered_schema_name(document.event_type, document.version);
+        registry.put(&schema, document.text, SchemaVersionStatus::Available);
+    }
+    let settings = RegistrySettings { fresh_for: Duration::from_secs(86_400), ..RegistrySettings::default() };
+    let client = RegistryClient::new(platform(), Arc::new(registry), Arc::new(NoMetrics), settings);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime starts");
+    runtime.block_on(async {
+        for document in nexus_schemas::all() {
+            let found = client.find(&SchemaDefinition::from(document)).await.expect("the registry answers");
+            assert!(found.is_some(), "it is registered");
+        }
+    });
+    Arc::new(client)
+}
+
+/// What a future gives that never has to wait.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+fn gate(criterion: &mut Criterion) {
+    let gate = SchemaGate::with_registry(nexus_schemas::all(), warm_client()).expect("the catalogue compiles");
+    let mut group = criterion.benchmark_group("gate");
+    for (name, event) in events() {
+        let (payload, bare) = (event.payload(), bare(&event));
+        let (event_type, version) = (event.event_type(), event.schema_version());
+        assert!(bare.is_valid(&payload) && at_once(gate.check(event_type, version, &payload)).is_ok());
+        percentiles(&format!("{name}, bare"), || bare.is_valid(black_box(&payload)));
+        percentiles(&format!("{name}, validator"), || gate.validate(event_type, version, black_box(&payload)).is_ok());
+        percentiles(&format!("{name}, gate"), || at_once(gate.check(event_type, version, black_box(&payload))).is_ok());
+        group.bench_function(format!("{name}, bare"), |bencher| bencher.iter(|| bare.is_valid(black_box(&payload))));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| at_once(gate.check(event_type, version, black_box(&payload))).is_ok());
+        });
+    }
+    group.finish();
+}
+
+/// Single runs, each with the two readings of the clock around it (some 40 ns).
+fn percentiles(name: &str, mut run: impl FnMut() -> bool) {
+    const RUNS: usize = 50_000;
+    let mut nanoseconds: Vec<u128> = (0..RUNS)
+        .map(|_| {
+            let begun = real_now();
+            assert!(run());
+            begun.elapsed().as_nanos()
+        })
+        .collect();
+    nanoseconds.sort_unstable();
+    let at = |share: f64| nanoseconds[((RUNS - 1) as f64 * share) as usize];
+    println!("{name}: p50 {} ns, p99 {} ns, p99.9 {} ns", at(0.5), at(0.99), at(0.999));
+}
+
+fn look_up(criterion: &mut Criterion) {
+    let client = warm_client();
+    let definition = SchemaDefinition::from(&nexus_schemas::all()[5]);
+    let mut group = criterion.benchmark_group("registry");
+    group.bench_function("cached, known to be available", |bencher| {
+        bencher.iter(|| client.is_known_available(black_box(&definition)));
+    });
+    group.bench_function("cached, with its id", |bencher| {
+        bencher.iter(|| at_once(client.find(black_box(&definition))).is_ok());
+    });
+    group.finish();
+}
+
 fn decision(criterion: &mut Criterion) {
     let enforcer = PolicyEnforcer::from_catalogue().expect("the bundle compiles");
     let allowed = PolicyInput {
@@ -110,5 +227,5 @@ fn decision(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(governance, validation, decision);
+criterion_group!(governance, validation, gate, look_up, decision);
 criterion_main!(governance);

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use jsonschema::{PatternOptions, Validator, draft7};
+use nexus_schemas::SchemaDocument;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -78,7 +79,15 @@ impl SchemaValidator {
     /// # Errors
     /// As [`SchemaValidator::compile`]; a test holds that it does not happen.
     pub fn from_catalogue() -> Result<Self, InvalidSchema> {
-        let documents: Vec<_> = nexus_schemas::all()
+        Self::from_documents(nexus_schemas::all())
+    }
+
+    /// Compiles documents of the catalogue.
+    ///
+    /// # Errors
+    /// As [`SchemaValidator::compile`].
+    pub fn from_documents(documents: &[SchemaDocument]) -> Result<Self, InvalidSchema> {
+        let documents: Vec<_> = documents
             .iter()
             .map(|document| {
                 let (event_type, version) = (document.event_type.to_owned(), document.version);

@@ -12,7 +12,7 @@ use std::{
 use clap::{Args, Parser};
 
 pub(crate) use addresses::{QueueAddress, TopicAddress};
-pub(crate) use aws::{AwsArguments, TableArguments};
+pub(crate) use aws::{AwsArguments, RegistryArguments, TableArguments};
 pub(crate) use bus::{
     DlqProcessorArguments, EventRouterArguments, NotifierArguments, NotifierEnds, ProjectionArguments, ProjectionEnds,
     ProvisionArguments, RouterEnds, WorkerArguments,
@@ -69,10 +69,10 @@ pub(crate) enum Subcommand {
     /// Event source mappings need `ReportBatchItemFailures`.
     #[command(after_help = "Example, as the CMD of a container image:\n  nexus lambda event-router")]
     Lambda(LambdaArguments),
-    /// Creates what is missing of tables and bus, waits until it is usable, and says what was there already
+    /// Creates what is missing of tables, bus and, where one is named, schema registry; waits until it is usable, and says what was there already
     ///
     /// Whatever exists is left as it is; where it differs from what is wanted, that is an error.
-    #[command(after_help = "Example:\n  nexus provision --core-shards 2")]
+    #[command(after_help = "Example:\n  nexus provision --core-shards 2 --schema-registry nexus")]
     Provision(ProvisionArguments),
 }
 
@@ -83,6 +83,8 @@ pub(crate) struct CommandServiceArguments {
     /// Folder with policies (*.rego and data.json), instead of those built in
     #[arg(long, value_name = "DIR")]
     pub(crate) policies: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
     #[command(flatten)]
     pub(crate) tables: TableArguments,
     #[command(flatten)]

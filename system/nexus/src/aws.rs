@@ -14,6 +14,7 @@ use crate::{
 pub(crate) enum Service {
     Dynamodb,
     DynamodbStreams,
+    Glue,
     Kinesis,
     Sns,
     Sqs,
@@ -38,6 +39,7 @@ impl Aws {
         let own = match service {
             Service::Dynamodb => &self.arguments.dynamodb_endpoint_url,
             Service::DynamodbStreams => &self.arguments.dynamodb_streams_endpoint_url,
+            Service::Glue => &self.arguments.glue_endpoint_url,
             Service::Kinesis => &self.arguments.kinesis_endpoint_url,
             Service::Sns => &self.arguments.sns_endpoint_url,
             Service::Sqs => &self.arguments.sqs_endpoint_url,
@@ -101,6 +103,7 @@ mod tests {
             endpoint_url: url("common"),
             dynamodb_endpoint_url: url("dynamodb"),
             dynamodb_streams_endpoint_url: url("streams"),
+            glue_endpoint_url: url("glue"),
             kinesis_endpoint_url: url("kinesis"),
             sns_endpoint_url: url("sns"),
             sqs_endpoint_url: None,
@@ -113,6 +116,7 @@ mod tests {
         for (service, wanted) in [
             (Service::Dynamodb, "dynamodb"),
             (Service::DynamodbStreams, "streams"),
+            (Service::Glue, "glue"),
             (Service::Kinesis, "kinesis"),
             (Service::Sns, "sns"),
             (Service::Sqs, "common"),

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use nexus_aws::ProvisionError;
 use nexus_aws_bus::BusProvisionError;
-use nexus_governance::{InvalidPolicyBundle, InvalidSchema};
+use nexus_governance::{InvalidPolicyBundle, InvalidSchema, SchemaObstacle};
 use nexus_lambda_runtime::RuntimeEnded;
 use nexus_ports::CallFailure;
 
@@ -34,6 +34,8 @@ pub(crate) enum Failure {
     Provision(#[from] ProvisionError),
     #[error("{0}")]
     ProvisionBus(#[from] BusProvisionError),
+    #[error("not every schema can be used from registry `{registry}`:{}", lines(.obstacles))]
+    ProvisionSchemas { registry: String, obstacles: Vec<SchemaObstacle> },
     #[error(
         "{what} is not there in region {region}\n\nhint: `nexus provision` makes it; check names, region and account"
     )]
@@ -57,6 +59,10 @@ pub(crate) enum Failure {
     Runtime(io::Error),
 }
 
+fn lines(obstacles: &[SchemaObstacle]) -> String {
+    obstacles.iter().map(|obstacle| format!("\n- {obstacle}")).collect()
+}
+
 impl Failure {
     /// 2 for what the caller can mend by other arguments or input, 1 for the rest.
     pub(crate) fn exit_code(&self) -> ExitCode {
@@ -72,6 +78,7 @@ impl Failure {
             Failure::InvalidSchema(_)
             | Failure::Provision(_)
             | Failure::ProvisionBus(_)
+            | Failure::ProvisionSchemas { .. }
             | Failure::Lookup { .. }
             | Failure::Unreadable { .. }
             | Failure::BrokenOff

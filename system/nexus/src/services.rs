@@ -2,6 +2,7 @@
 
 use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
+use nexus_governance::{ProvisionedSchema, RegistrySettings, SchemaProvisioning, provision_schemas};
 use nexus_platform::ProductionPlatform;
 use nexus_ports::{Acceptor, NoMetrics, Platform};
 
@@ -26,11 +27,14 @@ const WORKER_GRACE: Duration = Duration::from_secs(25);
 
 pub(crate) async fn command_service(arguments: CommandServiceArguments) -> Result<(), Failure> {
     let platform = listening_platform("command-service", &arguments.listen);
-    let wiring = Wiring::new(&platform, Aws::new(&arguments.aws)?, &arguments.tables, Arc::new(NoMetrics));
-    let service = wiring.command_service(policies::enforcer(arguments.policies.as_deref()).await?)?;
+    let metrics = Metrics::new(&platform, "command-service");
+    let wiring = wiring(&platform, &arguments.aws, &arguments.tables, &metrics)?;
+    let enforcer = policies::enforcer(arguments.policies.as_deref()).await?;
+    let service = wiring.command_service(enforcer, &arguments.registry)?;
     let router = nexus_command_service::router(Arc::new(service));
     let mut requests = StopRequests::listen()?;
     let acceptor = listen(&platform, &arguments.listen).await?;
+    let _flush = metrics.start_flushing();
     nexus_command_service::serve_until(platform, acceptor, router, async { requests.next().await }, REQUEST_GRACE)
         .await;
     Ok(())
@@ -112,7 +116,14 @@ pub(crate) async fn provision(arguments: ProvisionArguments) -> Result<(), Failu
     for part in nexus_aws_bus::provision_bus(&platform, &aws.bus_endpoints(), &arguments.definition()).await? {
         say(&format!("{} {}: {}", part.part, part.name, told(part.created)))?;
     }
-    Ok(())
+    let Some(registry) = &arguments.registry.schema_registry else { return Ok(()) };
+    let wiring = Wiring::new(&platform, aws, &arguments.tables, Arc::new(NoMetrics));
+    let client = wiring.registry_client(registry, RegistrySettings::patient());
+    let SchemaProvisioning { provisioned, obstacles } = provision_schemas(&client, nexus_schemas::all()).await;
+    for ProvisionedSchema { event_type, version, schema, created, .. } in provisioned {
+        say(&format!("schema {schema} in registry {registry}: {event_type} version {version} {}", told(created)))?;
+    }
+    if obstacles.is_empty() { Ok(()) } else { Err(Failure::ProvisionSchemas { registry: registry.clone(), obstacles }) }
 }
 
 fn wiring(

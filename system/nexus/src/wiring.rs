@@ -9,18 +9,22 @@ use nexus_aws::{
     DynamoStreamCatalogue, TableNames,
 };
 use nexus_aws_bus::{DynamoStreamFeed, KinesisFeed, KinesisStream, SnsTopic};
+use nexus_aws_glue::GlueRegistry;
 use nexus_command_service::{CommandService, CommandServiceSettings};
 use nexus_dlq_processor::{DeadLetterSource, DlqProcessor, DlqSettings, EventClassifier};
 use nexus_event_router::{Router, RouterSettings};
 use nexus_event_store::{EventStore, EventStoreSettings};
-use nexus_governance::{PolicyEnforcer, SchemaValidator};
+use nexus_governance::{PolicyEnforcer, RegistryClient, RegistrySettings, SchemaGate, SchemaValidator};
 use nexus_notification_service::{NotificationSettings, NotificationWorker};
 use nexus_ports::{AggregateReplayer, EventRecord, FeedHandler, MetricSink, Platform, RecordFeed};
 use nexus_query_dashboard::{DashboardSettings, Projection, ProjectionSettings};
 use nexus_stream_worker::{StreamWorker, StreamWorkerSettings, unique_worker_id};
 
 use crate::{
-    arguments::{DlqProcessorArguments, NotifierEnds, ProjectionEnds, RouterEnds, TableArguments, WorkerArguments},
+    arguments::{
+        DlqProcessorArguments, NotifierEnds, ProjectionEnds, RegistryArguments, RouterEnds, TableArguments,
+        WorkerArguments,
+    },
     aws::{Aws, Service},
     failure::Failure,
     repair::RepairFromTable,
@@ -39,12 +43,15 @@ impl Wiring {
         Self { platform: platform.clone(), aws, tables: tables.names(), metrics }
     }
 
-    pub(crate) fn command_service(&self, enforcer: PolicyEnforcer) -> Result<CommandService, Failure> {
+    pub(crate) fn command_service(
+        &self,
+        enforcer: PolicyEnforcer,
+        registry: &RegistryArguments,
+    ) -> Result<CommandService, Failure> {
         let platform = || self.platform.clone();
         let store = EventStore::new(platform(), Arc::new(self.event_storage()), EventStoreSettings::default());
-        let validator = Arc::new(SchemaValidator::from_catalogue()?);
         let settings = CommandServiceSettings::default();
-        Ok(CommandService::new(platform(), store, Arc::new(enforcer), validator, settings))
+        Ok(CommandService::new(platform(), store, Arc::new(enforcer), self.schemas(registry)?, settings))
     }
 
     pub(crate) fn query_dashboard(&self) -> axum::Router {
@@ -55,7 +62,7 @@ impl Wiring {
         let topic_arn = self.aws.topic_arn(&self.platform, &ends.background_topic).await?;
         Ok(Router::new(
             self.platform.clone(),
-            Arc::new(SchemaValidator::from_catalogue()?),
+            self.schemas(&ends.registry)?,
             Arc::new(KinesisStream::new(&self.platform, &self.aws.config(Service::Kinesis), &ends.core_stream)),
             Arc::new(SnsTopic::new(&self.platform, &self.aws.config(Service::Sns), topic_arn)),
             Arc::new(self.parking_lot()),
@@ -166,6 +173,22 @@ impl Wiring {
             self.metrics.clone(),
             settings,
         ))
+    }
+
+    /// What is built in, and the registry before it where one is named.
+    fn schemas(&self, registry: &RegistryArguments) -> Result<SchemaGate, Failure> {
+        match &registry.schema_registry {
+            None => Ok(Arc::new(SchemaValidator::from_catalogue()?).into()),
+            Some(name) => {
+                let client = self.registry_client(name, RegistrySettings::default());
+                Ok(SchemaGate::with_registry(nexus_schemas::all(), Arc::new(client))?)
+            }
+        }
+    }
+
+    pub(crate) fn registry_client(&self, name: &str, settings: RegistrySettings) -> RegistryClient {
+        let registry = GlueRegistry::new(&self.platform, &self.aws.config(Service::Glue), name);
+        RegistryClient::new(self.platform.clone(), Arc::new(registry), self.metrics.clone(), settings)
     }
 
     fn event_storage(&self) -> DynamoEventStorage {

@@ -45,6 +45,8 @@ fn what_the_caller_can_mend_ends_with_2_and_a_hint() {
         (&["query-dashboard", "--kinesis-endpoint-url", "kinesis"], CREDENTIALS, "http://"),
         (&["query-dashboard"], &[], "AWS_ACCESS_KEY_ID"),
         (&["query-dashboard"], CONTAINER_ELSEWHERE, "agents of ECS and EKS"),
+        (&["event-router", "--schema-registry", "no such name"], CREDENTIALS, "--schema-registry"),
+        (&["provision", "--glue-endpoint-url", "glue"], CREDENTIALS, "http://"),
         (&["lambda", "event-router"], CREDENTIALS, "AWS_LAMBDA_RUNTIME_API is not set"),
         (&["lambda", "projektion"], CREDENTIALS, "projection"),
     ];

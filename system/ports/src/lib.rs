@@ -3,7 +3,8 @@
 //!
 //! Where to start: [`Platform`] for the machine under a service, [`EventStorage`] for the storage under the
 //! event store, [`EventRecord`] and [`IdempotencyRecord`] for what that storage holds; [`RecordFeed`] and [`LeaseStore`]
-//! for whoever reads the feed of events, [`RecordStream`], [`MessageTopic`] and [`MessageQueue`] for where they go.
+//! for whoever reads the feed of events, [`RecordStream`], [`MessageTopic`] and [`MessageQueue`] for where they go;
+//! [`SchemaRegistry`] for who says which shapes of events are good.
 #![forbid(unsafe_code)]
 
 mod bus;
@@ -18,6 +19,7 @@ mod outcome;
 mod platform;
 mod queue_handler;
 mod read_model;
+mod schema_registry;
 mod stream_catalogue;
 
 pub use bus::*;
@@ -32,4 +34,5 @@ pub use outcome::*;
 pub use platform::*;
 pub use queue_handler::*;
 pub use read_model::*;
+pub use schema_registry::*;
 pub use stream_catalogue::*;

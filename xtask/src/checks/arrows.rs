@@ -13,7 +13,7 @@ const LIGHT: [&str; 9] =
     ["anstream", "anstyle", "clap", "ctrlc", "miette", "nexus-commands", "serde_json", "sha2", "thiserror"];
 
 /// The crates that may link AWS's own clients. What measures the seams reaches them through these.
-const SPEAK_TO_AWS: [&str; 2] = ["system/aws", "system/aws/bus"];
+const SPEAK_TO_AWS: [&str; 3] = ["system/aws", "system/aws/bus", "system/aws/glue"];
 
 /// What tests of several crates need, and nothing that ships.
 const FOR_TESTS_ONLY: &str = "system/ports/testing";
@@ -190,10 +190,12 @@ mod tests {
             ("nexus-domain", "system/domain"),
             ("nexus-ports", "system/ports"),
             ("nexus-ports-testing", "system/ports/testing"),
+            ("nexus-governance", "system/governance"),
             ("nexus-event-router", "system/event-router"),
             ("nexus-query-dashboard", "system/query-dashboard"),
             ("nexus-aws", "system/aws"),
             ("nexus-aws-bus", "system/aws/bus"),
+            ("nexus-aws-glue", "system/aws/glue"),
             ("nexus-platform", "system/platform"),
             ("nexus", "system/nexus"),
             ("nexus-cloud", "sim/cloud"),
@@ -226,7 +228,10 @@ mod tests {
             ("nexus-aws", "aws-sdk-dynamodb"),
             ("nexus-aws-bus", "nexus-aws"),
             ("nexus-aws-bus", "aws-sdk-kinesis"),
+            ("nexus-aws-glue", "nexus-aws"),
+            ("nexus-aws-glue", "aws-sdk-glue"),
             ("nexus", "nexus-aws-bus"),
+            ("nexus", "nexus-aws-glue"),
             ("nexus", "nexus-platform"),
             ("nexus", "nexus-event-router"),
             ("nexus-engine", "nexus-interposer"),
@@ -256,9 +261,11 @@ mod tests {
             ("nexus-event-router", "nexus-query-dashboard"),
             ("nexus-event-router", "nexus-aws"),
             ("nexus-event-router", "nexus-aws-bus"),
+            ("nexus-event-router", "nexus-aws-glue"),
             ("nexus-event-router", "nexus-platform"),
             ("nexus-event-router", "nexus-ports-testing"),
             ("nexus-event-router", "aws-sdk-sns"),
+            ("nexus-governance", "aws-sdk-glue"),
             ("nexus-aws", "nexus"),
             ("nexus-aws", "nexus-interposer"),
             ("nexus-engine", "nexus-explore"),

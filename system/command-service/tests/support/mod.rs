@@ -9,7 +9,7 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use nexus_command_service::{CommandService, CommandServiceSettings, router};
 use nexus_event_store::{EventStore, EventStoreSettings};
-use nexus_governance::{PolicyEnforcer, SchemaValidator};
+use nexus_governance::{PolicyEnforcer, SchemaGate, SchemaValidator};
 use nexus_ports_testing::{MemoryEventStorage, TestPlatform};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -29,14 +29,19 @@ pub struct Answer {
 
 impl Bench {
     pub fn new() -> Self {
+        Self::with(|_| SchemaGate::from(Arc::new(SchemaValidator::from_catalogue().unwrap())))
+    }
+
+    /// With a gate made on the bench's platform.
+    pub fn with(schemas: impl FnOnce(&TestPlatform) -> SchemaGate) -> Self {
         let test = TestPlatform::new(5);
         let storage = MemoryEventStorage::default();
         let settings = EventStoreSettings::default();
         let store = EventStore::new(test.platform.clone(), Arc::new(storage.clone()), settings);
         let enforcer = Arc::new(PolicyEnforcer::from_catalogue().unwrap());
-        let validator = Arc::new(SchemaValidator::from_catalogue().unwrap());
+        let schemas = schemas(&test);
         let settings = CommandServiceSettings::default();
-        let service = CommandService::new(test.platform.clone(), store, enforcer, validator, settings);
+        let service = CommandService::new(test.platform.clone(), store, enforcer, schemas, settings);
         Self { test, storage, router: router(Arc::new(service)) }
     }
 

@@ -3,10 +3,11 @@
 mod batches;
 mod gaps;
 mod parking;
+mod registry;
 
 use std::{sync::Arc, time::Duration};
 
-use nexus_governance::SchemaValidator;
+use nexus_governance::{SchemaGate, SchemaValidator};
 use nexus_ports::{
     CallFailure, EntryFailure, EventPage, EventRecord, FeedRecord, Monotonic, NotSent, ParkReason, ParkedAggregate,
     ParkingMoved, Rejected, StreamName, Throttled, UnixTime, UnknownOutcome, Version, WriteFailure,
@@ -30,8 +31,12 @@ struct Bench {
 
 impl Bench {
     fn cold(memory: &str) -> Self {
+        Self::with_gate(Arc::new(SchemaValidator::from_catalogue().unwrap()).into(), memory)
+    }
+
+    fn with_gate(gate: SchemaGate, memory: &str) -> Self {
         let settings = RouterSettings::default();
-        let examiner = Examiner::new(Arc::new(SchemaValidator::from_catalogue().unwrap()), &settings);
+        let examiner = Examiner::new(gate, &settings);
         let routing = Routing::new(settings, examiner, Box::new(|_, _| 1.0), memory);
         Self { routing, now: Monotonic(Duration::from_secs(1)) }
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use nexus_event_router::{Router, RouterSettings};
-use nexus_governance::SchemaValidator;
+use nexus_governance::{SchemaGate, SchemaValidator};
 use nexus_ports::{EventRecord, FeedRecord, Handled, Measurement, MetricSink, ShardHandler};
 use nexus_ports_testing::{MemoryEventStorage, MemoryParkingLot, MemoryStream, MemoryTopic, TestPlatform};
 
@@ -60,9 +60,13 @@ impl World {
 
     /// A router that remembers nothing: what a process has after its start.
     pub fn router(&self) -> Router {
+        self.router_behind(VALIDATOR.clone().into())
+    }
+
+    pub fn router_behind(&self, gate: SchemaGate) -> Router {
         Router::new(
             self.test.platform.clone(),
-            VALIDATOR.clone(),
+            gate,
             Arc::new(self.stream.clone()),
             Arc::new(self.topic.clone()),
             Arc::new(self.parking.clone()),

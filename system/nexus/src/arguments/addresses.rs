@@ -55,6 +55,11 @@ pub(super) fn queue_name(text: &str) -> Result<String, String> {
     checked(text, 1, 80, is_name, rule)
 }
 
+pub(super) fn registry_name(text: &str) -> Result<String, String> {
+    let is_sound = |character| is_name_or_dot(character) || character == '$' || character == '#';
+    checked(text, 1, 255, is_sound, "a registry's name has 1 to 255 letters, digits, `_`, `-`, `$`, `#` and `.`")
+}
+
 pub(super) fn topic_address(text: &str) -> Result<TopicAddress, String> {
     if !text.starts_with("arn:") {
         return topic_name(text).map(TopicAddress::Name);
@@ -117,7 +122,7 @@ mod tests {
     #[test]
     fn names_follow_the_rules_of_their_services() {
         type Check = fn(&str) -> Result<String, String>;
-        let cases: [(Check, &str, bool); 14] = [
+        let cases: [(Check, &str, bool); 17] = [
             (table_name, "nexus-events", true),
             (table_name, "a.b", true),
             (table_name, "ab", false),
@@ -127,6 +132,9 @@ mod tests {
             (queue_name, "nexus-notifications", true),
             (queue_name, "nexus.fifo", false),
             (topic_name, "nexus.fifo", false),
+            (registry_name, "nexus.orders#1", true),
+            (registry_name, "", false),
+            (registry_name, "nexus/orders", false),
             (region, "eu-central-1", true),
             (region, "EU", false),
             (endpoint_url, "http://127.0.0.1:4566", true),

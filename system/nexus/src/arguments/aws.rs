@@ -3,7 +3,7 @@
 use clap::Args;
 use nexus_aws::TableNames;
 
-use super::addresses::{endpoint_url, region, table_name};
+use super::addresses::{endpoint_url, region, registry_name, table_name};
 
 /// Where AWS is.
 #[derive(Clone, Debug, Args)]
@@ -21,6 +21,9 @@ pub(crate) struct AwsArguments {
     /// Endpoint of DynamoDB Streams alone
     #[arg(long, env = "AWS_ENDPOINT_URL_DYNAMODB_STREAMS", value_name = "URL", value_parser = endpoint_url)]
     pub(crate) dynamodb_streams_endpoint_url: Option<String>,
+    /// Endpoint of Glue alone
+    #[arg(long, env = "AWS_ENDPOINT_URL_GLUE", value_name = "URL", value_parser = endpoint_url)]
+    pub(crate) glue_endpoint_url: Option<String>,
     /// Endpoint of Kinesis alone
     #[arg(long, env = "AWS_ENDPOINT_URL_KINESIS", value_name = "URL", value_parser = endpoint_url)]
     pub(crate) kinesis_endpoint_url: Option<String>,
@@ -30,6 +33,19 @@ pub(crate) struct AwsArguments {
     /// Endpoint of SQS alone
     #[arg(long, env = "AWS_ENDPOINT_URL_SQS", value_name = "URL", value_parser = endpoint_url)]
     pub(crate) sqs_endpoint_url: Option<String>,
+}
+
+/// Who says which schemas count.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Schemas")]
+pub(crate) struct RegistryArguments {
+    /// Schema registry (AWS Glue) that must have the schema of every event as AVAILABLE
+    ///
+    /// Without it the schemas that are built in are all that counts. `nexus provision`, given the same name, makes the
+    /// registry and registers them. A service needs leave for glue:GetSchemaByDefinition; `nexus provision` moreover for
+    /// glue:CreateRegistry, glue:CreateSchema, glue:GetSchema and glue:RegisterSchemaVersion.
+    #[arg(long, env = "NEXUS_SCHEMA_REGISTRY", value_name = "NAME", value_parser = registry_name)]
+    pub(crate) schema_registry: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -8,7 +8,7 @@ use nexus_stream_worker::StreamWorkerSettings;
 
 use super::{
     addresses::{QueueAddress, TopicAddress, queue_address, queue_name, stream_name, topic_address, topic_name},
-    aws::{AwsArguments, TableArguments},
+    aws::{AwsArguments, RegistryArguments, TableArguments},
 };
 
 /// What the router is connected with, however it is hosted.
@@ -22,6 +22,8 @@ pub(crate) struct RouterEnds {
     /// A name is looked up in the list of topics, which needs leave for sns:ListTopics; an ARN is not.
     #[arg(long, env = "NEXUS_BACKGROUND_TOPIC", value_name = "NAME|ARN", default_value = "nexus-background", value_parser = topic_address)]
     pub(crate) background_topic: TopicAddress,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
     #[command(flatten)]
     pub(crate) tables: TableArguments,
     #[command(flatten)]
@@ -159,6 +161,8 @@ pub(crate) struct ProvisionArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = BusDefinition::default().visibility_seconds, value_parser = clap::value_parser!(u32).range(1..=43_200))]
     visibility_seconds: u32,
     #[command(flatten)]
+    pub(crate) registry: RegistryArguments,
+    #[command(flatten)]
     pub(crate) tables: TableArguments,
     #[command(flatten)]
     pub(crate) aws: AwsArguments,
@@ -229,6 +233,22 @@ mod tests {
         };
         let wanted = BusDefinition { names, core_shards: Some(2), visibility_seconds: 60, ..BusDefinition::default() };
         assert_eq!(arguments.definition(), wanted);
+    }
+
+    #[test]
+    fn a_registry_is_named_or_there_is_none() {
+        let Subcommand::EventRouter(router) = parsed(&["event-router"]) else { panic!("another program") };
+        assert_eq!(router.ends.registry.schema_registry, None);
+        for program in ["event-router", "command-service", "dlq-processor", "provision"] {
+            let registry = match parsed(&[program, "--schema-registry", "nexus"]) {
+                Subcommand::EventRouter(arguments) => arguments.ends.registry,
+                Subcommand::CommandService(arguments) => arguments.registry,
+                Subcommand::DlqProcessor(arguments) => arguments.router.registry,
+                Subcommand::Provision(arguments) => arguments.registry,
+                _ => panic!("another program"),
+            };
+            assert_eq!(registry.schema_registry.as_deref(), Some("nexus"), "{program}");
+        }
     }
 
     /// Programs find what `nexus provision` makes, without a word.
