@@ -337,6 +337,7 @@ fn needed_ability(kind: nexus_faults::FaultKind) -> Option<&'static str> {
         Kind::PartitionOneWay => Some("partition_one_way"),
         Kind::SlowLink => Some("link_latency"),
         Kind::SlowHost => Some("slow_host"),
+        Kind::Pause => Some("pause"),
         Kind::ClockSkew | Kind::ClockLeap => Some("clock_offset"),
         Kind::ClockDrift => Some("clock_drift"),
         _ => None,
