@@ -22,7 +22,9 @@ mod play;
 mod queue_accounts;
 mod replay;
 mod shrink;
-mod trial;
+mod trial {
+    pub use nexus_swarm::{TRIAL_FORMAT_VERSION, Trial, seeded_runner};
+}
 
 pub use batch::{default_jobs, run_batch};
 pub use bug::{BugFileError, BugReport};
