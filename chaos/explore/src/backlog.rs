@@ -139,7 +139,14 @@ impl Backlog {
         debts
     }
 
-    fn take(&mut self, entry: &JournalEntry) {
+    /// How many deliveries are owed, and how many aggregates are parked for now.
+    pub fn owed(&self) -> (usize, usize) {
+        let parked = self.parked.values().filter(|may_pass| **may_pass).count();
+        (self.unrouted.len() + self.unnotified.len() + self.behind.len(), parked)
+    }
+
+    /// Takes in one more entry; for those who walk through a journal that has ended.
+    pub fn take(&mut self, entry: &JournalEntry) {
         let at = match entry {
             // A call by the command service may still run after its customer was answered: AWS was slow, and another
             // attempt was faster. Calls of the bus are polls; those with an effect show as writes or messages.

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod chaos;
 mod cloud;
 mod engine;
 pub mod exit;
@@ -25,6 +26,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use bench::{BenchKind, BenchOptions};
+pub use chaos::ChaosOptions;
 pub use cloud::{CloudOptions, LatencyChoice};
 pub use engine::{Engine, EngineChoice, UnknownEngine};
 pub use report::{DiffOptions, MergeOptions, ReportCommand, ShowOptions};
@@ -35,6 +37,7 @@ pub use test::{Step, TestOptions};
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum LabCommand {
     Sim(SimOptions),
+    Chaos(ChaosOptions),
     Replay(ReplayOptions),
     Shrink(ShrinkOptions),
     Bench(BenchOptions),
@@ -126,6 +129,7 @@ pub fn parse_cloud_server(arguments: impl IntoIterator<Item = OsString>) -> Resu
 fn check(command: &LabCommand, root: &mut clap::Command) -> Result<(), clap::Error> {
     let (name, problem) = match command {
         LabCommand::Sim(options) => ("sim", options.problem()),
+        LabCommand::Chaos(options) => ("chaos", options.problem()),
         LabCommand::Bench(options) => ("bench", options.problem()),
         LabCommand::Replay(_) | LabCommand::Shrink(_) | LabCommand::Report(_) => return Ok(()),
     };
