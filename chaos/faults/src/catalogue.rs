@@ -242,9 +242,7 @@ pub const ROWS: &[Row] = &[
     row(
         "7 SQS",
         "a queue is purged",
-        NotProduced(
-            "what an operator throws away is gone by right; a check that excuses exactly that is not written yet",
-        ),
+        Kinds(&[QueuePurge], ""),
     ),
     row("7 SQS", "a queue is gone", NotProduced("nobody deletes a queue in a trial")),
     row("7 SQS", "`OverLimit`", NotProduced("it takes 120,000 messages in flight")),
@@ -429,8 +427,8 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         "15 Beyond the services: hosts, links, people",
-        "an operator redrives, reshards",
-        Kinds(&[Redrive, WrongRedrive, ShardSplit, ShardMerge], ""),
+        "an operator redrives, purges, reshards",
+        Kinds(&[Redrive, WrongRedrive, QueuePurge, ShardSplit, ShardMerge], ""),
     ),
     row(
         "15 Beyond the services: hosts, links, people",

@@ -97,6 +97,7 @@ fault_kinds! {
     ShardSplit, "shard-split", Masked, "An operator, or auto-scaling, splits a shard of the core stream.";
     ShardMerge, "shard-merge", Masked, "An operator merges two neighbouring shards of the core stream.";
     Redrive, "redrive", Masked, "An operator moves all dead letters back while traffic goes on.";
+    QueuePurge, "queue-purge", Excused, "An operator purges the notification queue, or its dead letters: what lies there is lost, and nothing else may be.";
     WrongRedrive, "wrong-redrive", Detected, "An operator starts a redrive while the consumer still cannot work on the messages.";
 }
 

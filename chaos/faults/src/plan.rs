@@ -245,6 +245,10 @@ pub enum OperatorAct {
     Redrive {
         is_premature: bool,
     },
+    /// Everything in the notification queue, or in its dead-letter queue, is thrown away.
+    Purge {
+        dead_letters: bool,
+    },
 }
 
 impl OperatorAct {
@@ -257,6 +261,7 @@ impl OperatorAct {
             OperatorAct::MergeShards => FaultKind::ShardMerge,
             OperatorAct::Redrive { is_premature: false } => FaultKind::Redrive,
             OperatorAct::Redrive { is_premature: true } => FaultKind::WrongRedrive,
+            OperatorAct::Purge { .. } => FaultKind::QueuePurge,
         }
     }
 }
@@ -268,7 +273,10 @@ impl fmt::Display for OperatorAct {
             OperatorAct::PoisonRecord { number } => write!(f, "core stream, poison {number}"),
             OperatorAct::PoisonMessage { number } => write!(f, "notification queue, poison {number}"),
             OperatorAct::SplitShard | OperatorAct::MergeShards => f.write_str("core stream"),
-            OperatorAct::Redrive { .. } => f.write_str("dead-letter queue of notifications"),
+            OperatorAct::Redrive { .. } | OperatorAct::Purge { dead_letters: true } => {
+                f.write_str("dead-letter queue of notifications")
+            }
+            OperatorAct::Purge { dead_letters: false } => f.write_str("notification queue"),
         }
     }
 }

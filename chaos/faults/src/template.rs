@@ -173,6 +173,7 @@ impl FaultTemplate {
             | FaultKind::ShardSplit
             | FaultKind::ShardMerge
             | FaultKind::Redrive
+            | FaultKind::QueuePurge
             | FaultKind::WrongRedrive => self.environment_strategy(context)?,
             FaultKind::BrownOut => self.brown_out_strategy(context),
             FaultKind::RetryStorm => self.storm_strategy(context),
@@ -405,6 +406,7 @@ impl EnvironmentDraw {
             FaultKind::ShardSplit => act(OperatorAct::SplitShard),
             FaultKind::ShardMerge => act(OperatorAct::MergeShards),
             FaultKind::Redrive => act(OperatorAct::Redrive { is_premature: false }),
+            FaultKind::QueuePurge => act(OperatorAct::Purge { dead_letters: flip }),
             FaultKind::WrongRedrive => act(OperatorAct::Redrive { is_premature: true }),
             _ => EnvironmentFault::ClockDrift { host, drift_ppm: signed_strength as i32, from_ms, until_ms },
         }

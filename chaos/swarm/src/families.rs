@@ -118,6 +118,7 @@ pub fn generic_families(kind: FaultKind, scenario: &Scenario) -> Vec<FaultTempla
         | FaultKind::ShardSplit
         | FaultKind::ShardMerge
         | FaultKind::Redrive
+        | FaultKind::QueuePurge
             if has_bus =>
         {
             vec![family(kind)]
