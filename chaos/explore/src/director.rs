@@ -197,7 +197,8 @@ impl<S: Surroundings> PlanDirector<S> {
             | EnvironmentFault::BrownOut { .. }
             | EnvironmentFault::RetryStorm { .. } => {}
             EnvironmentFault::Pause { host, .. } => {
-                let is_paused = |other| matches!(other, &EnvironmentFault::Pause { host: ref paused, .. } if paused == host);
+                let is_paused =
+                    |other| matches!(other, &EnvironmentFault::Pause { host: ref paused, .. } if paused == host);
                 if active().any(is_paused) {
                     control.pause(host);
                 } else {

@@ -210,10 +210,8 @@ impl State {
 
 fn is_away(planned: &PlannedFault, at_ms: u64) -> bool {
     let (from_ms, until_ms) = planned.window_ms();
-    let takes_away = matches!(
-        planned.fault,
-        Fault::Environment(EnvironmentFault::Crash { .. } | EnvironmentFault::Pause { .. })
-    );
+    let takes_away =
+        matches!(planned.fault, Fault::Environment(EnvironmentFault::Crash { .. } | EnvironmentFault::Pause { .. }));
     takes_away && (from_ms + 1..until_ms).contains(&at_ms)
 }
 
@@ -233,7 +231,12 @@ fn errors(played: &Played, features: &mut BTreeSet<String>) {
     for entry in &played.journal {
         let JournalEntry::Call { call, outcome } = entry else { continue };
         if let Some(code) = &outcome.error {
-            features.insert(format!("{} is told {code} by {}/{}", sort_of_host(&call.caller), call.service, call.operation));
+            features.insert(format!(
+                "{} is told {code} by {}/{}",
+                sort_of_host(&call.caller),
+                call.service,
+                call.operation
+            ));
         }
     }
 }
@@ -244,7 +247,8 @@ mod tests {
 
     #[test]
     fn hosts_of_a_sort_and_numbers_of_a_magnitude_are_one() {
-        let hosts = [("router-2", "router"), ("dlq-processor-1", "dlq-processor"), ("dynamodb-streams", "dynamodb-streams")];
+        let hosts =
+            [("router-2", "router"), ("dlq-processor-1", "dlq-processor"), ("dynamodb-streams", "dynamodb-streams")];
         for (host, sort) in hosts {
             assert_eq!(sort_of_host(host), sort);
         }

@@ -239,11 +239,7 @@ pub const ROWS: &[Row] = &[
         "a move task brings dead letters back among live traffic, too early perhaps",
         Kinds(&[Redrive, WrongRedrive], ""),
     ),
-    row(
-        "7 SQS",
-        "a queue is purged",
-        Kinds(&[QueuePurge], ""),
-    ),
+    row("7 SQS", "a queue is purged", Kinds(&[QueuePurge], "")),
     row("7 SQS", "a queue is gone", NotProduced("nobody deletes a queue in a trial")),
     row("7 SQS", "`OverLimit`", NotProduced("it takes 120,000 messages in flight")),
     row(

@@ -117,9 +117,7 @@ impl Spent {
                 let weather_max_ms = self.chaos_ms * Budget::BAD_WEATHER_PERCENT_MAX / 100;
                 spend(&mut self.weather_ms, until_ms - from_ms, weather_max_ms)
             }
-            EnvironmentFault::Operator { act, .. } => {
-                count(self.acts.entry(act.kind()).or_default(), acts_max(act))
-            }
+            EnvironmentFault::Operator { act, .. } => count(self.acts.entry(act.kind()).or_default(), acts_max(act)),
             EnvironmentFault::OldRelease { .. } | EnvironmentFault::Rollback { .. } => {
                 count(self.acts.entry(FaultKind::OldRelease).or_default(), Budget::ACTS_PER_KIND_MAX)
             }
@@ -163,7 +161,12 @@ mod tests {
 
     #[test]
     fn a_host_is_down_for_part_of_the_chaos_only() {
-        let faults = vec![crash("a", 1_000, 4_000), crash("a", 6_000, 3_000), crash("b", 1_000, 4_000), crash("a", 9_000, 1_000)];
+        let faults = vec![
+            crash("a", 1_000, 4_000),
+            crash("a", 6_000, 3_000),
+            crash("b", 1_000, 4_000),
+            crash("a", 9_000, 1_000),
+        ];
         let kept = within(faults, (1_000, 11_000));
         assert_eq!(kept, [crash("a", 1_000, 4_000), crash("b", 1_000, 4_000), crash("a", 9_000, 1_000)]);
     }

@@ -178,6 +178,7 @@ fn read_entry(path: &Path) -> Result<CorpusEntry, CorpusError> {
     if entry.format_version == CORPUS_FORMAT_VERSION {
         return Ok(entry);
     }
-    let problem = format!("it has format version {}, and this build reads {CORPUS_FORMAT_VERSION}", entry.format_version);
+    let problem =
+        format!("it has format version {}, and this build reads {CORPUS_FORMAT_VERSION}", entry.format_version);
     Err(CorpusError::Malformed { path: path.to_owned(), problem })
 }

@@ -280,11 +280,17 @@ fn is_aws(host: &str) -> bool {
 #[serde(tag = "came-to", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Tried {
     Held,
-    Broken { reason: String },
+    Broken {
+        reason: String,
+    },
     /// It acted, and a check could not tell.
-    Undecided { reason: String },
+    Undecided {
+        reason: String,
+    },
     /// It never acted.
-    Unreachable { why: String },
+    Unreachable {
+        why: String,
+    },
 }
 
 /// The account of everything that was tried: what was planned is the sum of what came of it and what is still open.

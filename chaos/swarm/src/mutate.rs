@@ -219,7 +219,8 @@ fn change_address(fault: &mut Fault, trial: &Trial, runner: &mut TestRunner) {
                 | EnvironmentFault::ClockLeap { host, .. }
                 | EnvironmentFault::ClockDrift { host, .. }
                 | EnvironmentFault::Pause { host, .. } => *host = drawn,
-                EnvironmentFault::Partition { first, second, .. } | EnvironmentFault::SlowLink { first, second, .. } => {
+                EnvironmentFault::Partition { first, second, .. }
+                | EnvironmentFault::SlowLink { first, second, .. } => {
                     // The end that is an endpoint of AWS stays: two of our hosts hardly ever speak with each other.
                     let end = if hosts.contains(first) { first } else { second };
                     *end = drawn;

@@ -196,8 +196,7 @@ impl Shares {
 /// Chooses families: half of the scenario's own, and of each kind that is switched on one or a few of those that fit.
 fn draw_faults(scenario: &mut Scenario, base: &Scenario, runner: &mut TestRunner) -> Vec<FaultKind> {
     let percent = one_of(runner, &KINDS_ON_PERCENT);
-    let mut families: Vec<FaultTemplate> =
-        base.faults.iter().filter(|_| chance(runner, 50)).cloned().collect();
+    let mut families: Vec<FaultTemplate> = base.faults.iter().filter(|_| chance(runner, 50)).cloned().collect();
     for kind in FaultKind::ALL {
         let is_on = chance(runner, percent);
         let amount = one_of(runner, &AMOUNTS);

@@ -153,7 +153,8 @@ impl Trial {
     /// The trial with these faults, numbered anew from 1, inside their budget and none of them without an effect.
     pub(crate) fn with_faults(mut self, faults: Vec<Fault>) -> Trial {
         let number = |(index, fault)| PlannedFault { id: index as u32 + 1, fault };
-        self.faults = budget::within(faults, self.phases.chaos_window_ms()).into_iter().enumerate().map(number).collect();
+        self.faults =
+            budget::within(faults, self.phases.chaos_window_ms()).into_iter().enumerate().map(number).collect();
         untangle_outages(&mut self.faults);
         self
     }

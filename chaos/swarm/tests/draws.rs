@@ -218,19 +218,18 @@ fn shards_play_different_numbers_and_together_all_of_them() {
 
 #[test]
 fn what_an_earlier_run_kept_is_played_first() {
-    let settings = |engine: &str| ExploreSettings {
-        first: 0,
-        trials: Some(16),
-        shard: Shard::WHOLE,
-        engine: engine.to_owned(),
-    };
+    let settings =
+        |engine: &str| ExploreSettings { first: 0, trials: Some(16), shard: Shard::WHOLE, engine: engine.to_owned() };
     let kept = vec![drawn(4), drawn(5)];
     let generation = Explorer::new(settings("turmoil"), scenarios(), kept.clone()).next_generation().unwrap();
     let origins: Vec<&Origin> = generation.iter().take(3).map(|candidate| &candidate.origin).collect();
     assert_eq!(origins, [&Origin::Corpus, &Origin::Corpus, &Origin::Random]);
     assert_eq!((&generation[0].trial, &generation[1].trial), (&kept[0], &kept[1]));
     let foreign = Explorer::new(settings("madsim"), scenarios(), kept).next_generation().unwrap();
-    assert!(foreign.iter().all(|candidate| candidate.origin == Origin::Random), "another engine's trials are not played");
+    assert!(
+        foreign.iter().all(|candidate| candidate.origin == Origin::Random),
+        "another engine's trials are not played"
+    );
 }
 
 #[test]
@@ -278,10 +277,22 @@ fn recorded(sequence: u64, caller: &str, service: Service, operation: &str, keys
 fn small_run() -> Vec<RecordedCall> {
     vec![
         recorded(1, "orders-1", Service::Dynamodb, "Query", &["nexus-events/order-o-1"]),
-        recorded(2, "orders-1", Service::Dynamodb, "TransactWriteItems", &["nexus-events/order-o-1/1", "nexus-idempotency/key-1"]),
+        recorded(
+            2,
+            "orders-1",
+            Service::Dynamodb,
+            "TransactWriteItems",
+            &["nexus-events/order-o-1/1", "nexus-idempotency/key-1"],
+        ),
         recorded(3, "router-1", Service::Kinesis, "PutRecords", &["nexus-core/order-o-1"]),
         recorded(4, "orders-1", Service::Dynamodb, "Query", &["nexus-events/order-o-1"]),
-        recorded(5, "orders-1", Service::Dynamodb, "TransactWriteItems", &["nexus-events/order-o-1/2", "nexus-idempotency/key-2"]),
+        recorded(
+            5,
+            "orders-1",
+            Service::Dynamodb,
+            "TransactWriteItems",
+            &["nexus-events/order-o-1/2", "nexus-idempotency/key-2"],
+        ),
         recorded(6, "sns", Service::Sqs, "SendMessage", &["nexus-notifications"]),
         recorded(7, "router-1", Service::Kinesis, "PutRecords", &["nexus-core/order-o-1"]),
         recorded(99, "router-1", Service::Kinesis, "PutRecords", &["nexus-core/order-o-1"]),
@@ -300,7 +311,10 @@ fn every_call_meets_every_deed_or_a_reason_why_not() {
         let impossible: u64 = plan.impossible.values().sum();
         assert_eq!(plan.singles.len() as u64 + impossible, tried * Deed::ALL.len() as u64);
         for single in &plan.singles {
-            let hit = calls.iter().filter(|it| single.address.matches(&it.call, it.at_ms)).nth(single.address.nth as usize - 1);
+            let hit = calls
+                .iter()
+                .filter(|it| single.address.matches(&it.call, it.at_ms))
+                .nth(single.address.nth as usize - 1);
             let class = &plan.classes[single.class].class;
             assert_eq!(hit.map(|it| &it.call.operation), Some(&class.operation), "{}", single.address);
         }
@@ -325,7 +339,10 @@ fn the_account_of_an_exhaustion_adds_up() {
         assert_eq!(account.tried(), tried as u64 + 1);
     }
     assert!(account.is_exhausted());
-    assert_eq!((account.held, account.broken, account.undecided, account.unreachable, account.fired()), (2, 1, 1, 1, 4));
+    assert_eq!(
+        (account.held, account.broken, account.undecided, account.unreachable, account.fired()),
+        (2, 1, 1, 1, 4)
+    );
 }
 
 #[test]

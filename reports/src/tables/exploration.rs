@@ -9,13 +9,8 @@ use crate::{
 
 /// Origins first, then mutations; empty where nothing was explored.
 pub(crate) fn exploration(record: &RunRecord) -> Table {
-    let mut table = Table::new([
-        text("trials"),
-        number("played"),
-        number("new features"),
-        number("per trial"),
-        number("broken"),
-    ]);
+    let mut table =
+        Table::new([text("trials"), number("played"), number("new features"), number("per trial"), number("broken")]);
     let Some(exploration) = &record.exploration else { return table };
     let mut add = |name: String, found: &ShareFound| {
         let per_trial = found.new_features as f64 / found.trials.max(1) as f64;

@@ -61,9 +61,8 @@ mod tests {
         let gate = Arc::new(Gate::default());
         let polls = Arc::new(AtomicU32::new(0));
         let counted = polls.clone();
-        let task = poll_fn(move |_| {
-            if counted.fetch_add(1, Ordering::SeqCst) == 1 { Poll::Ready(7) } else { Poll::Pending }
-        });
+        let task =
+            poll_fn(move |_| if counted.fetch_add(1, Ordering::SeqCst) == 1 { Poll::Ready(7) } else { Poll::Pending });
         let mut held = Box::pin({
             let gate = gate.clone();
             async move { gate.pass(task.boxed()).await }

@@ -72,8 +72,15 @@ fn a_paused_host_stands_still_and_then_goes_on_with_all_it_had() {
     let mut notes = outcome.notes.clone();
     // Both tasks are due when the host goes on; which of them is first is the scheduler's.
     notes.sort();
-    let expected =
-        ["awake at 4 s", "tick 0 at 0 s", "tick 1 at 0 s", "tick 2 at 0 s", "tick 3 at 4 s", "tick 4 at 4 s", "tick 5 at 4 s"];
+    let expected = [
+        "awake at 4 s",
+        "tick 0 at 0 s",
+        "tick 1 at 0 s",
+        "tick 2 at 0 s",
+        "tick 3 at 4 s",
+        "tick 4 at 4 s",
+        "tick 5 at 4 s",
+    ];
     assert_eq!(notes, expected);
 }
 
@@ -95,7 +102,10 @@ fn a_crash_ends_a_pause() {
             }),
         );
         let script = Script::until(ms(3_000)).at(ms(500), |c| c.pause("host"));
-        script.at(ms(1_000), |c| c.crash("host")).at(ms(1_500), |c| c.restart("host")).at(ms(2_600), |c| c.resume("host"))
+        script
+            .at(ms(1_000), |c| c.crash("host"))
+            .at(ms(1_500), |c| c.restart("host"))
+            .at(ms(2_600), |c| c.resume("host"))
     });
     outcome.expect_notes(&["life 0", "life 1", "end of life 1"]);
 }

@@ -148,9 +148,13 @@ fn both_engines_become_one_line_each() {
 
 #[test]
 fn the_lab_reads_the_same_lines() {
-    for line in
-        ["sim --seeds 3 --engine madsim", "chaos --seeds 3", "replay bug.json --json", "shrink a --out b --jobs 2", "bench bugs --only x"]
-    {
+    for line in [
+        "sim --seeds 3 --engine madsim",
+        "chaos --seeds 3",
+        "replay bug.json --json",
+        "shrink a --out b --jobs 2",
+        "bench bugs --only x",
+    ] {
         let lab = parse_lab(words(line)).unwrap();
         assert_eq!(parse_xtask(words(line)).unwrap(), XtaskCommand::Lab(lab), "{line}");
     }

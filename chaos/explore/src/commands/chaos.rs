@@ -50,9 +50,9 @@ pub fn run(options: &ChaosOptions) -> Result<u8, Report> {
 fn shard(options: &ChaosOptions) -> Result<Shard, Report> {
     match &options.shard {
         Some(text) => text.parse().into_diagnostic().wrap_err("--shard cannot be used"),
-        None => Shard::from_environment(Context::variable).into_diagnostic().wrap_err(
-            "the variables by which the machine is told its part cannot be used; name it with --shard I/N",
-        ),
+        None => Shard::from_environment(Context::variable)
+            .into_diagnostic()
+            .wrap_err("the variables by which the machine is told its part cannot be used; name it with --shard I/N"),
     }
 }
 
@@ -213,7 +213,10 @@ impl<'a> Run<'a> {
             if output.record.trace_hash != *hash {
                 determinism.diverged += 1;
                 let trial = &request.trial;
-                eprintln!("DIVERGED: {} seed {} gave {hash} and then {}", trial.scenario, trial.seed, output.record.trace_hash);
+                eprintln!(
+                    "DIVERGED: {} seed {} gave {hash} and then {}",
+                    trial.scenario, trial.seed, output.record.trace_hash
+                );
             }
         }
         determinism
@@ -257,11 +260,13 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let html = self.context.shown(html);
-        let options =
-            TerminalOptions { colour: Context::colour(), width: sim::terminal_width(), html: Some(&html) };
+        let options = TerminalOptions { colour: Context::colour(), width: sim::terminal_width(), html: Some(&html) };
         print!("{}", record.terminal(&options));
-        let reached: Vec<String> =
-            goals.iter().filter(|(_, trials)| **trials > 0).map(|(name, trials)| format!("{name} ({trials})")).collect();
+        let reached: Vec<String> = goals
+            .iter()
+            .filter(|(_, trials)| **trials > 0)
+            .map(|(name, trials)| format!("{name} ({trials})"))
+            .collect();
         println!("Rare states reached: {} of {}: {}", reached.len(), goals.len(), reached.join(", "));
         println!("Corpus: {}", self.context.shown(corpus));
         Ok(())

@@ -95,7 +95,8 @@ pub fn run(options: &ChaosOptions, name: &str, out: &Path, context: &Context) ->
     let paired = work.try_all("pairs", chosen, &green.trial, Pair::trial);
 
     let report = report(&plan, &singles, named.len(), chosen, &paired, &green, options, context);
-    let mut record = assemble(&[(tier, without_objectives(&scenario))], &work.requests, work.outputs, &work.bugs, context);
+    let mut record =
+        assemble(&[(tier, without_objectives(&scenario))], &work.requests, work.outputs, &work.bugs, context);
     record.started_unix_ms = started.unix_ms;
     record.wall_s = started.elapsed_s();
     let html = write_reports(&record, out)?;
@@ -208,7 +209,10 @@ impl<'a> Work<'a> {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(item) = items.get(index).filter(|_| !self.context.is_stopped()) else { return };
                 let trial = trial_of(item, green);
-                let recorded = match record_in_child(&RecordRequest { trial: trial.clone(), want_calls: false }, &self.context.stop) {
+                let recorded = match record_in_child(
+                    &RecordRequest { trial: trial.clone(), want_calls: false },
+                    &self.context.stop,
+                ) {
                     Ok(recorded) => recorded,
                     Err(ChildError::Stopped) => return,
                     Err(error) => Recorded {
@@ -342,7 +346,10 @@ fn print(report: &Exhaustion) {
     for counted in &plan.classes {
         println!("  {:5} calls, {} tried  {}", counted.calls, counted.tried, counted.class);
     }
-    println!("\n{:18} {:>8} {:>8} {:>8} {:>10} {:>12}", "deed", "planned", "held", "broken", "undecided", "unreachable");
+    println!(
+        "\n{:18} {:>8} {:>8} {:>8} {:>10} {:>12}",
+        "deed", "planned", "held", "broken", "undecided", "unreachable"
+    );
     let row = |name: &str, account: &Account| {
         println!(
             "{name:18} {:>8} {:>8} {:>8} {:>10} {:>12}",

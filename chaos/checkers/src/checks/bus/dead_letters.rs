@@ -41,7 +41,8 @@ fn conservation(input: &CheckInput, examination: &mut Examination) {
         is_by(effects.get(letter)) || is_by(quarantined.get(letter))
     };
     let lost_unseen = |letter: &str, step: &MessageStep, examination: &mut Examination| {
-        let is_excused = step.step == MessageStepKind::Purged && step.call_sequence == 0 && thrown_away.contains(letter);
+        let is_excused =
+            step.step == MessageStepKind::Purged && step.call_sequence == 0 && thrown_away.contains(letter);
         examination.expect(is_excused || is_settled(letter, step.at_ns), || {
             let what = format!("A message was lost from `{}` unseen: {:?}.", step.place, step.step);
             Violation::new(what).key(letter).at(step.at_ns).evidence(told(step))

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     CheckInput, Needs, Violation,
-    bus::{
-        Parking, Poison, carried_event, core_records, effects, purged_by_operator, quarantined, topic_messages,
-    },
+    bus::{Parking, Poison, carried_event, core_records, effects, purged_by_operator, quarantined, topic_messages},
     checks::Check,
     finding::Examination,
     item::{StoredEvent, event_key, events_written},
