@@ -9,6 +9,7 @@ mod coverage;
 mod dead_letters;
 mod diff;
 mod engines;
+mod exploration;
 mod format;
 mod html;
 mod json;
@@ -35,6 +36,7 @@ pub use diff::{
     NOTABLE_OWN_CHANGE_MS, OwnShareDiff, OwnStatistic, OwnVerdict, RunName, ScenarioDiff,
 };
 pub use engines::{EngineFault, engines_json};
+pub use exploration::{Exploration, ProgressRecord, ShareFound};
 pub use html::HtmlError;
 pub use json::{ReadError, WriteError};
 pub use latencies::{CurvePoint, EncodedLatencies, HistogramError, LONGEST_US, Latencies};

@@ -65,6 +65,9 @@ fn absorb(merged: &mut RunRecord, other: RunRecord) -> Result<(), MergeError> {
     absorb_assumptions(&mut merged.assumptions, other.assumptions);
     absorb_capabilities(&mut merged.capabilities, other.capabilities);
     absorb_coverage_rows(&mut merged.coverage_rows, other.coverage_rows)?;
+    if let Some(exploration) = other.exploration {
+        merged.exploration.get_or_insert_default().absorb(exploration);
+    }
     merged.bugs = merged.bugs.drain(..).chain(other.bugs).collect::<BTreeSet<_>>().into_iter().collect();
     Ok(())
 }

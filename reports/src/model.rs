@@ -11,12 +11,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::{
     coverage::CoverageRow,
     dead_letters::{DeadLetterAccount, QueueAccount},
+    exploration::Exploration,
     latencies::EncodedLatencies,
 };
 
 /// The version of the record's format that this crate writes and reads. It grows with every change of a field:
 /// a reader that guesses at an unknown format would print wrong numbers with a straight face.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// One run: all scenarios, all seeds, on one engine; or several runs merged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +49,8 @@ pub struct RunRecord {
     pub coverage_rows: Vec<CoverageRow>,
     /// Bug files that the run wrote, besides those named by [`TrialRecord::bug_file`].
     pub bugs: Vec<String>,
+    /// How trials were chosen and what that found; `None` if seeds alone chose them.
+    pub exploration: Option<Exploration>,
 }
 
 impl RunRecord {
@@ -68,6 +71,7 @@ impl RunRecord {
             capabilities: Vec::new(),
             coverage_rows: Vec::new(),
             bugs: Vec::new(),
+            exploration: None,
         }
     }
 

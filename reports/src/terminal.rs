@@ -46,6 +46,7 @@ pub(crate) fn write(report: &Report, options: &TerminalOptions) -> String {
     let pen = Pen { colour: options.colour, width: options.width };
     let parts = [
         Some(headline(report, &pen)),
+        exploration(record, &pen),
         pen.section(&scenarios_title(summaries), &tables::scenarios(record, summaries)),
         pen.section("Where the time went (means, since only means add up)", &tables::shares(summaries)),
         pen.section(
@@ -143,6 +144,12 @@ fn headline(report: &Report, pen: &Pen) -> String {
         printable(&record.profile),
         format::seconds(record.wall_s),
     )
+}
+
+fn exploration(record: &RunRecord, pen: &Pen) -> Option<String> {
+    let in_words = tables::exploration_in_words(record.exploration.as_ref()?);
+    let lines: String = in_words.iter().map(|line| format!("  {}\n", printable(line))).collect();
+    Some(pen.section("Exploration", &tables::exploration(record)).unwrap_or_default() + &lines)
 }
 
 fn determinism_in_words(record: &RunRecord) -> String {

@@ -53,8 +53,8 @@ fn a_damaged_file_is_told_with_its_place() {
         (whole[..whole.len() / 2].to_owned(), "not JSON: EOF while parsing"),
         ("[1]".to_owned(), "not a run record"),
         ("{\"trial\":1}".to_owned(), "not a run record"),
-        (damaged("\"format_version\":3", "\"format_version\":\"1\""), "not a run record"),
-        (damaged("\"format_version\":3", "\"format_version\":7"), "format version 7, where this build reads version 3"),
+        (damaged("\"format_version\":4", "\"format_version\":\"1\""), "not a run record"),
+        (damaged("\"format_version\":4", "\"format_version\":7"), "format version 7, where this build reads version 4"),
         (
             damaged("\"verdict\":\"held\"", "\"verdict\":\"fine\""),
             "at scenarios[0].trials[0].verdict: unknown variant `fine`",

@@ -19,7 +19,7 @@ mod workspace;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use nexus_commands::{BenchKind, BenchOptions, Engine, LabCommand, SimOptions, XtaskCommand, exit};
+use nexus_commands::{BenchKind, BenchOptions, ChaosOptions, Engine, LabCommand, SimOptions, XtaskCommand, exit};
 
 use crate::{
     error::XtaskError,
@@ -47,6 +47,7 @@ fn main() -> ExitCode {
 fn run(command: XtaskCommand, words: &[OsString]) -> Result<u8, XtaskError> {
     match command {
         XtaskCommand::Lab(LabCommand::Sim(options)) => sim(&options, words),
+        XtaskCommand::Lab(LabCommand::Chaos(options)) => chaos(&options, words),
         XtaskCommand::Lab(LabCommand::Replay(options)) => rerun(&options.file, words),
         XtaskCommand::Lab(LabCommand::Shrink(options)) => rerun(&options.file, words),
         XtaskCommand::Lab(LabCommand::Bench(options)) => bench(&options, words),
@@ -73,6 +74,21 @@ fn sim(options: &SimOptions, words: &[OsString]) -> Result<u8, XtaskError> {
         return become_lab(&workspace, engine, words);
     }
     let out = options.out.clone().unwrap_or_else(|| workspace.output());
+    let mut runs = Vec::new();
+    for engine in options.engine.engines() {
+        let executable = flavour::build(&workspace, workspace.root(), LAB, Flavour::sim(*engine))?;
+        let arguments = options.on(*engine, out.join(engine.name())).to_arguments();
+        runs.push((engine.name(), Launch::new(&workspace, executable, &arguments)));
+    }
+    launch::in_turn(runs, options.json)
+}
+
+fn chaos(options: &ChaosOptions, words: &[OsString]) -> Result<u8, XtaskError> {
+    let workspace = Workspace::find()?;
+    if let Some(engine) = options.engine.single() {
+        return become_lab(&workspace, engine, words);
+    }
+    let out = options.out.clone().unwrap_or_else(|| workspace.output().join("chaos"));
     let mut runs = Vec::new();
     for engine in options.engine.engines() {
         let executable = flavour::build(&workspace, workspace.root(), LAB, Flavour::sim(*engine))?;

@@ -199,6 +199,25 @@ impl Parking {
     }
 }
 
+/// Letters of which a message was purged by an operator of whom the settings tell. A purge that the system itself called for
+/// has a call, and is no excuse.
+pub(crate) fn purged_by_operator(input: &CheckInput) -> BTreeSet<String> {
+    if !input.settings.operator_purges {
+        return BTreeSet::new();
+    }
+    let mut carried: BTreeMap<(&str, &str), String> = BTreeMap::new();
+    let mut purged = BTreeSet::new();
+    for step in queue_steps(input) {
+        let id = (step.place.as_str(), step.message_id.as_str());
+        match step.step {
+            MessageStepKind::Accepted => _ = carried.insert(id, letter_of(&step.body)),
+            MessageStepKind::Purged if step.call_sequence == 0 => purged.extend(carried.get(&id).cloned()),
+            _ => {}
+        }
+    }
+    purged
+}
+
 /// Aggregates, records and messages that a fault made unprocessable.
 pub(crate) struct Poison<'i> {
     names: BTreeSet<&'i str>,

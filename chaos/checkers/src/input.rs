@@ -260,6 +260,8 @@ pub struct CheckSettings {
     /// What a fault made unprocessable: event ids, `stream/version` of events, sequence numbers of records or ids of
     /// messages.
     pub poison_events: Vec<String>,
+    /// An operator purged queues behind the system's back: what lay in them then, and nothing else, may be missing.
+    pub operator_purges: bool,
     /// Operations that a consumer may call for ever, since they only look whether there is work.
     pub polling_operations: Vec<String>,
 }
@@ -298,6 +300,7 @@ impl Default for CheckSettings {
             visibility_ns: 30 * SECOND_NS,
             delivery_bound_ns: 120 * SECOND_NS,
             poison_events: Vec::new(),
+            operator_purges: false,
             polling_operations: texts(&POLLING_OPERATIONS),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nexus_cloud::{JournalEntry, MessageStepKind, Service, UnixNanos};
+use nexus_cloud::{JournalEntry, MessageStep, MessageStepKind, Service, UnixNanos};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -86,6 +86,8 @@ pub struct Backlog {
     wanted_views: BTreeMap<String, u64>,
     behind: BTreeSet<String>,
     views: BTreeMap<String, u64>,
+    /// The event that each message of a queue carries, by message id.
+    carried: BTreeMap<String, String>,
     /// Consumer and key of each parked entry, and whether time can help it.
     parked: BTreeMap<String, bool>,
     last_step: UnixNanos,
@@ -139,7 +141,14 @@ impl Backlog {
         debts
     }
 
-    fn take(&mut self, entry: &JournalEntry) {
+    /// How many deliveries are owed, and how many aggregates are parked for now.
+    pub fn owed(&self) -> (usize, usize) {
+        let parked = self.parked.values().filter(|may_pass| **may_pass).count();
+        (self.unrouted.len() + self.unnotified.len() + self.behind.len(), parked)
+    }
+
+    /// Takes in one more entry; for those who walk through a journal that has ended.
+    pub fn take(&mut self, entry: &JournalEntry) {
         let at = match entry {
             // A call by the command service may still run after its customer was answered: AWS was slow, and another
             // attempt was faster. Calls of the bus are polls; those with an effect show as writes or messages.
@@ -165,10 +174,28 @@ impl Backlog {
                 {
                     self.unrouted.remove(&event_id);
                 }
+                if step.service == Service::Sqs {
+                    self.queued(step);
+                }
                 step.at
             }
         };
         self.last_step = self.last_step.max(at);
+    }
+
+    /// What an operator purged is owed to nobody any more.
+    fn queued(&mut self, step: &MessageStep) {
+        match step.step {
+            MessageStepKind::Accepted => {
+                self.carried.extend(event_id_of(&step.body).map(|event_id| (step.message_id.clone(), event_id)));
+            }
+            MessageStepKind::Purged if step.call_sequence == 0 => {
+                if let Some(event_id) = self.carried.get(&step.message_id) {
+                    self.unnotified.remove(event_id);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn written(&mut self, table: &str, key: &str, image: Option<&Value>) {
@@ -237,7 +264,6 @@ impl Backlog {
 
 #[cfg(test)]
 mod tests {
-    use nexus_cloud::MessageStep;
     use std::sync::Arc;
 
     use serde_json::json;

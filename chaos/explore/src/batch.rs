@@ -50,7 +50,7 @@ pub fn run_batch(
 }
 
 /// A process that died is a broken trial (the code under test panicked, or we did); one that took too long proves nothing.
-fn output_of_dead_child(trial: &Trial, error: &ChildError) -> TrialOutput {
+pub(crate) fn output_of_dead_child(trial: &Trial, error: &ChildError) -> TrialOutput {
     let verdict = if matches!(error, ChildError::TooLong { .. }) { Verdict::Inconclusive } else { Verdict::Broken };
     let mut record = TrialRecord::new(trial.seed, verdict, "");
     record.reason = format!("process: {error}");
@@ -60,7 +60,7 @@ fn output_of_dead_child(trial: &Trial, error: &ChildError) -> TrialOutput {
         examined: 1,
         message: error.to_string(),
     });
-    TrialOutput { record, violations: Vec::new(), trace: None }
+    TrialOutput { record, violations: Vec::new(), features: Vec::new(), trace: None }
 }
 
 /// As many jobs as there are cores.

@@ -40,6 +40,9 @@ pub struct TrialRequest {
 pub struct TrialOutput {
     pub record: TrialRecord,
     pub violations: Vec<Violation>,
+    /// What the trial showed, for an exploration to be guided by; see `features.rs`. Sorted, each once.
+    #[serde(default)]
+    pub features: Vec<String>,
     /// All lines, where they were asked for or something broke.
     pub trace: Option<Vec<String>>,
 }
@@ -64,13 +67,26 @@ pub enum ChildError {
 /// # Errors
 /// If the process could not be started, died, took too long or was stopped.
 pub fn run_in_child(request: &TrialRequest, stop: &AtomicBool) -> Result<TrialOutput, ChildError> {
-    let mut child = spawn(request).map_err(ChildError::Start)?;
+    converse(TRIAL_COMMAND, &request.trial, request, stop)
+}
+
+/// Hands a request about a trial to a process of its own, and reads the answer.
+///
+/// # Errors
+/// As [`run_in_child`].
+pub(crate) fn converse<A: serde::de::DeserializeOwned>(
+    command: &str,
+    trial: &Trial,
+    request: &impl Serialize,
+    stop: &AtomicBool,
+) -> Result<A, ChildError> {
+    let mut child = spawn(command, trial).map_err(ChildError::Start)?;
     let mut stdout = child.stdout.take().expect("stdout is piped");
     let mut stderr = child.stderr.take().expect("stderr is piped");
     let input = serde_json::to_vec(request).map_err(ChildError::Unreadable)?;
     // A child that died early is reported by its status below, with what it said.
     let _ = child.stdin.take().expect("stdin is piped").write_all(&input);
-    let operations = u32::try_from(request.trial.workload.operations.len()).unwrap_or(u32::MAX);
+    let operations = u32::try_from(trial.workload.operations.len()).unwrap_or(u32::MAX);
     let wall_max = WALL_MAX + WALL_MAX_PER_OPERATION * operations;
     let outcome = std::thread::scope(|scope| {
         let output = scope.spawn(move || read_all(&mut stdout));
@@ -87,11 +103,11 @@ pub fn run_in_child(request: &TrialRequest, stop: &AtomicBool) -> Result<TrialOu
     serde_json::from_slice(&output).map_err(ChildError::Unreadable)
 }
 
-fn spawn(request: &TrialRequest) -> std::io::Result<Child> {
+fn spawn(task: &str, trial: &Trial) -> std::io::Result<Child> {
     let mut command = Command::new(own_path()?);
     // A bare environment: nothing of the caller's may decide what a trial does.
-    command.arg(TRIAL_COMMAND).env_clear();
-    if let Some(bug) = &request.trial.planted_bug {
+    command.arg(task).env_clear();
+    if let Some(bug) = &trial.planted_bug {
         command.env(PLANTED_BUG_VARIABLE, bug);
     }
     // In a process group of its own, so that Ctrl-C reaches the parent only, which then decides.

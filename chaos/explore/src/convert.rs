@@ -125,6 +125,14 @@ fn poison(played: &Played) -> Vec<String> {
     poison
 }
 
+/// Whether an operator was told to purge a queue, and did.
+fn purged(trial: &Trial, played: &Played) -> bool {
+    let is_purge = |id: u32| {
+        trial.faults.iter().any(|planned| planned.id == id && planned.kind() == nexus_faults::FaultKind::QueuePurge)
+    };
+    played.firings.iter().any(|firing| is_purge(firing.fault_id))
+}
+
 fn aws_call(call: &Call, outcome: &CallOutcome) -> AwsCall {
     AwsCall {
         sequence: call.sequence,
@@ -171,6 +179,7 @@ fn settings(trial: &Trial, played: &Played) -> CheckSettings {
         // The whole drain is given to what has to go round by the dead letters.
         delivery_bound_ns: trial.phases.drain_ms * 1_000_000,
         poison_events: poison(played),
+        operator_purges: purged(trial, played),
         ..CheckSettings::default()
     }
 }

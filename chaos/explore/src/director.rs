@@ -139,10 +139,18 @@ impl<S: Surroundings> PlanDirector<S> {
                 self.waiting_acts.push((id, act.clone()));
                 return;
             }
-            EnvironmentFault::OldRelease { .. } => {
+            EnvironmentFault::OldRelease { .. } | EnvironmentFault::Rollback { .. } => {
                 self.active.push((id, fault.clone()));
                 self.deploy(&fault, now_ms, control);
                 true
+            }
+            // The hook of the cloud notes each call that it acts on.
+            EnvironmentFault::BrownOut { .. } | EnvironmentFault::RetryStorm { .. } => return,
+            EnvironmentFault::Pause { host, .. } => {
+                let was_up = control.is_running(host);
+                self.active.push((id, fault.clone()));
+                self.renew(&fault, control);
+                was_up
             }
             EnvironmentFault::ClockLeap { host, by_ms, .. } => {
                 *self.leaps_ms.entry(host.clone()).or_default() += by_ms;
@@ -160,16 +168,14 @@ impl<S: Surroundings> PlanDirector<S> {
         }
     }
 
-    /// Installs what all old releases now active amount to, and restarts the host.
+    /// Installs what all old releases now active amount to, and restarts the hosts.
     fn deploy(&mut self, fault: &EnvironmentFault, now_ms: u64, control: &mut dyn Control) {
-        let EnvironmentFault::OldRelease { host, .. } = fault else { return };
-        let unknown = self.active.iter().filter_map(|(_, other)| match other {
-            EnvironmentFault::OldRelease { host: old, event_type, .. } if old == host => Some(event_type.clone()),
-            _ => None,
-        });
-        let unknown = unknown.collect();
-        self.surroundings.install_release(host, unknown);
-        self.crash(host, now_ms + DEPLOYMENT_MS, control);
+        for host in deployed_hosts(fault) {
+            let unknown = self.active.iter().filter(|(_, other)| deployed_hosts(other).contains(&host));
+            let unknown = unknown.filter_map(|(_, other)| unknown_event_type(other).cloned()).collect();
+            self.surroundings.install_release(host, unknown);
+            self.crash(host, now_ms + DEPLOYMENT_MS, control);
+        }
     }
 
     fn end(&mut self, id: u32, now_ms: u64, control: &mut dyn Control) {
@@ -186,7 +192,19 @@ impl<S: Surroundings> PlanDirector<S> {
         match fault {
             EnvironmentFault::Crash { .. }
             | EnvironmentFault::Operator { .. }
-            | EnvironmentFault::OldRelease { .. } => {}
+            | EnvironmentFault::OldRelease { .. }
+            | EnvironmentFault::Rollback { .. }
+            | EnvironmentFault::BrownOut { .. }
+            | EnvironmentFault::RetryStorm { .. } => {}
+            EnvironmentFault::Pause { host, .. } => {
+                let is_paused =
+                    |other| matches!(other, &EnvironmentFault::Pause { host: ref paused, .. } if paused == host);
+                if active().any(is_paused) {
+                    control.pause(host);
+                } else {
+                    control.resume(host);
+                }
+            }
             EnvironmentFault::SlowHost { host, .. } => {
                 let factors = active().filter_map(|other| match other {
                     EnvironmentFault::SlowHost { host: slow, factor, .. } if slow == host => Some(*factor),
@@ -267,6 +285,25 @@ impl<S: Surroundings> PlanDirector<S> {
             .min()
             .unwrap_or(self.end_ms)
             .max(now_ms + 1)
+    }
+}
+
+/// The hosts on which a fault puts another release.
+fn deployed_hosts(fault: &EnvironmentFault) -> Vec<&String> {
+    match fault {
+        EnvironmentFault::OldRelease { host, .. } => vec![host],
+        EnvironmentFault::Rollback { hosts, .. } => hosts.iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What that release does not know.
+fn unknown_event_type(fault: &EnvironmentFault) -> Option<&String> {
+    match fault {
+        EnvironmentFault::OldRelease { event_type, .. } | EnvironmentFault::Rollback { event_type, .. } => {
+            Some(event_type)
+        }
+        _ => None,
     }
 }
 

@@ -7,7 +7,7 @@ use nexus_reports::{CheckRecord, FaultRecord, GoalRecord, TrialRecord, Verdict};
 
 use crate::{
     child::TrialOutput,
-    convert, coverage, dead_letters,
+    convert, coverage, dead_letters, features,
     measure::measure,
     play::{EPOCH_UNIX_NS, Played},
     queue_accounts,
@@ -46,7 +46,8 @@ pub fn judge(trial: &Trial, played: &Played, want_trace: bool) -> TrialOutput {
     record.aws_calls = measured.aws_calls;
     record.simulated_s = played.summary.simulated.as_secs_f64();
     let trace = (want_trace || verdict == Verdict::Broken).then(|| played.trace.lines.clone());
-    TrialOutput { record, violations: verdicts.violations, trace }
+    let features = features::of(trial, played, &record);
+    TrialOutput { record, violations: verdicts.violations, features, trace }
 }
 
 /// Kind, and endpoint where it is a fault of calls, of each firing.

@@ -15,20 +15,25 @@ mod coverage;
 mod customers;
 mod dead_letters;
 mod director;
+mod features;
 mod judge;
 mod measure;
 mod operator;
 mod play;
 mod queue_accounts;
+mod recording;
 mod replay;
 mod shrink;
-mod trial;
+mod trial {
+    pub use nexus_swarm::{TRIAL_FORMAT_VERSION, Trial, seeded_runner};
+}
 
 pub use batch::{default_jobs, run_batch};
 pub use bug::{BugFileError, BugReport};
 pub use child::{ChildError, PLANTED_BUG_VARIABLE, TRIAL_COMMAND, TrialOutput, TrialRequest, run_in_child};
 pub use judge::judge;
 pub use play::{EPOCH_UNIX_NS, Played, play};
+pub use recording::{RECORD_COMMAND, RecordRequest, Recorded, record, record_in_child};
 pub use replay::{Replayed, replay};
 pub use shrink::{Shrinker, Shrunk};
 pub use trial::{TRIAL_FORMAT_VERSION, Trial, seeded_runner};

@@ -33,6 +33,8 @@ pub fn operate(cloud: &mut Cloud, now: UnixNanos, act: &OperatorAct) -> Result<b
         OperatorAct::SplitShard => split(cloud, now),
         OperatorAct::MergeShards => merge(cloud, now),
         OperatorAct::Redrive { .. } => redrive(cloud, now),
+        OperatorAct::Purge { dead_letters: true } => purge(cloud, now, bus::NOTIFICATION_DEAD_LETTERS),
+        OperatorAct::Purge { dead_letters: false } => purge(cloud, now, bus::NOTIFICATION_QUEUE),
     }
 }
 
@@ -119,6 +121,19 @@ fn redrive(cloud: &mut Cloud, now: UnixNanos) -> Result<bool, ServiceError> {
         Ok(_) => Ok(true),
         // A task that still runs.
         Err(error) if error.code == "InvalidParameterValue" || error.code == "UnsupportedOperation" => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Throws away what is in a queue, if anything is. Once a minute only: sooner it is refused.
+fn purge(cloud: &mut Cloud, now: UnixNanos, name: &str) -> Result<bool, ServiceError> {
+    let queue = cloud.inspect(Service::Sqs)["queues"][name].clone();
+    if ["visible", "in_flight"].iter().all(|state| queue[*state].as_u64().unwrap_or(0) == 0) {
+        return Ok(false);
+    }
+    match cloud.call_now(now, Service::Sqs, "PurgeQueue", json!({"QueueUrl": bus::queue_url(name)})) {
+        Ok(_) => Ok(true),
+        Err(error) if error.code == "PurgeQueueInProgress" => Ok(false),
         Err(error) => Err(error),
     }
 }

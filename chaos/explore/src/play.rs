@@ -213,6 +213,7 @@ fn bus_settings(trial: &Trial) -> bus::BusSettings {
         dead_letter_retention_s: trial.bus.dead_letter_retention_s,
         redrive_after: Duration::from_millis(trial.bus.redrive_from_ms),
         hosted_as_functions: trial.bus.hosting == Hosting::Lambda,
+        batch_max: trial.bus.batch_max,
     }
 }
 

@@ -73,7 +73,7 @@ impl Desk {
         let engine = nexus_engine::compiled_engine().to_string();
         let mut command = Command::new(env!("CARGO_BIN_EXE_nexus-lab"));
         command.current_dir(&self.folder).args(arguments);
-        if arguments[0] == "sim" {
+        if ["sim", "chaos"].contains(&arguments[0]) {
             command.arg(format!("--engine={engine}"));
         }
         command.env("NEXUS_WORKSPACE_ROOT", workspace).env("NEXUS_REVISION", revision).env("NEXUS_PROFILE", "test");
@@ -105,6 +105,92 @@ fn a_calm_scenario_holds_and_prints_one_object() {
     for file in ["record.json", "report.html"] {
         assert!(desk.folder.join("o").join(file).is_file(), "{file}");
     }
+}
+
+/// So small that each of its calls can be made to fail.
+const TINY: &str = r#"
+description = "Hardly anything happens."
+
+[topology]
+command_services = 1
+
+[phases]
+nominal_ms = 1000
+chaos_ms = 0
+heal_ms = 1
+drain_ms = 30000
+
+[workload]
+operations_per_second = 3.0
+"#;
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_exploration_is_the_same_however_many_processes_play_it() {
+    let desk = Desk::new("chaos");
+    let scenario = desk.write("calm.toml", CALM);
+    let explored = |out: &str, jobs: &str| -> Value {
+        let arguments = ["chaos", "--scenario", &scenario, "--seeds", "20", "--jobs", jobs, "--out", out, "--json"];
+        let output = desk.lab("r1", &arguments);
+        // What it finds is not this test's business; that it tells is.
+        assert!([0, 1].contains(&code(&output)), "{}", text(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let (first, second) = (explored("one", "1"), explored("two", "3"));
+    assert_eq!(first["trials"], 20);
+    for field in ["exploration", "goals", "goals_never_reached", "faults_fired", "passed", "failed", "aws_calls"] {
+        assert_eq!(first[field], second[field], "{field}");
+    }
+    let exploration = &first["exploration"];
+    assert_eq!(exploration["origins"]["random"]["trials"].as_u64().unwrap(), 16 + 1, "{exploration}");
+    assert_eq!(exploration["origins"]["mutated"]["trials"], 3);
+    assert!(exploration["features"].as_u64().unwrap() > 50, "{exploration}");
+    let [one, two] = ["one", "two"].map(|out| names_in(&desk.folder.join(out).join("corpus")));
+    assert_eq!(one, two);
+    assert_eq!(one.len() as u64, exploration["corpus_cover"].as_u64().unwrap());
+
+    // A second run goes on from there.
+    let corpus = desk.folder.join("one").join("corpus").display().to_string();
+    let arguments = ["chaos", "--scenario", &scenario, "--seeds", "1", "--seed", "99", "--corpus", &corpus, "--json"];
+    let output = desk.lab("r1", &arguments);
+    let again: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(again["exploration"]["origins"]["corpus"]["trials"], 1, "{again}");
+}
+
+#[test]
+fn bad_shards_are_explained() {
+    let desk = Desk::new("shards");
+    for (shard, told) in [("5/4", "shard 5 of 4 does not exist"), ("all", "write I/N")] {
+        let output = desk.lab("r1", &["chaos", "--seeds", "1", "--shard", shard]);
+        assert_eq!(code(&output), 2, "{}", text(&output));
+        assert!(text(&output).contains(told), "{}", text(&output));
+    }
+}
+
+#[test]
+fn every_single_fault_of_a_tiny_run_is_tried() {
+    let desk = Desk::new("exhaust");
+    let scenario = desk.write("tiny.toml", TINY);
+    let arguments = ["chaos", "--exhaust", &scenario, "--pairs", "3", "--out", "o", "--json"];
+    let output = desk.lab("r1", &arguments);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let number = |value: &Value| value.as_u64().unwrap();
+    let singles = &object["singles"];
+    assert!(number(&singles["planned"]) > 5, "{singles}");
+    assert_eq!(singles["held"], singles["planned"], "{object}");
+    assert_eq!(number(&object["pairs"]["planned"]), 3.min(number(&object["pairs_that_lineage_names"])));
+    let by_deed: u64 =
+        object["singles_by_deed"].as_object().unwrap().values().map(|deed| number(&deed["planned"])).sum();
+    assert_eq!(by_deed, number(&singles["planned"]));
+    assert!(desk.folder.join("o").join("exhaustion.json").is_file());
 }
 
 #[test]

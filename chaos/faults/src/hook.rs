@@ -74,7 +74,7 @@ pub struct PlanHook {
 }
 
 impl PlanHook {
-    /// `epoch` is the trial's start; faults of the environment in `faults` are not the hook's and are passed over.
+    /// `epoch` is the trial's start; faults that act on hosts and links are not the hook's and are passed over.
     pub fn new(
         epoch: UnixNanos,
         faults: &[PlannedFault],
@@ -82,7 +82,11 @@ impl PlanHook {
         on_crash: impl Fn() + Send + 'static,
         on_outcome: impl FnMut(&Call, &CallOutcome) + Send + 'static,
     ) -> Self {
-        let faults = faults.iter().filter(|planned| matches!(planned.fault, Fault::Call { .. })).cloned().collect();
+        let is_own = |planned: &&PlannedFault| match &planned.fault {
+            Fault::Call { .. } => true,
+            Fault::Environment(fault) => fault.acts_on_calls(),
+        };
+        let faults = faults.iter().filter(is_own).cloned().collect();
         Self {
             epoch,
             faults,
@@ -91,6 +95,23 @@ impl PlanHook {
             on_crash: Box::new(on_crash),
             on_outcome: Box::new(on_outcome),
         }
+    }
+}
+
+/// The effect of this fault on the call, if the fault means it at all; counts the match.
+fn effect_of(planned: &PlannedFault, call: &Call, at_ms: u64, matches: &mut BTreeMap<u32, u32>) -> Option<CallEffect> {
+    let means = match &planned.fault {
+        Fault::Call { address, effect } => address.matches(call, at_ms) && effect_fits(effect, call),
+        Fault::Environment(fault) => fault.covers(call, at_ms),
+    };
+    if !means {
+        return None;
+    }
+    let match_number = matches.entry(planned.id).or_insert(0);
+    *match_number += 1;
+    match &planned.fault {
+        Fault::Call { address, effect } => address.hits(*match_number).then(|| effect.clone()),
+        Fault::Environment(fault) => fault.effect_on(*match_number),
     }
 }
 
@@ -110,19 +131,11 @@ impl CallHook for PlanHook {
         let mut plan = CallPlan::default();
         let at_ms = call.at.since(self.epoch).as_millis() as u64;
         for planned in &self.faults {
-            let Fault::Call { address, effect } = &planned.fault else { continue };
-            if !address.matches(call, at_ms) || !effect_fits(effect, call) {
-                continue;
-            }
-            let match_number = self.matches.entry(planned.id).or_insert(0);
-            *match_number += 1;
-            if !address.hits(*match_number) {
-                continue;
-            }
+            let Some(effect) = effect_of(planned, call, at_ms, &mut self.matches) else { continue };
             effect.apply_to(&mut plan);
             self.ledger.record(Firing { fault_id: planned.id, at_ms, call_sequence: Some(call.sequence) });
             if let CallEffect::CrashCaller { down_ms, .. } = effect {
-                let request = CrashRequest { fault_id: planned.id, host: call.caller.clone(), down_ms: *down_ms };
+                let request = CrashRequest { fault_id: planned.id, host: call.caller.clone(), down_ms };
                 self.ledger.lock().crash_requests.push(request);
                 (self.on_crash)();
             }

@@ -74,6 +74,9 @@ fault_kinds! {
     PartitionOneWay, "partition-one-way", Excused, "Packets pass in one direction only.";
     SlowLink, "slow-link", Detected, "A congested path: every packet between two hosts takes much longer.";
     SlowHost, "slow-host", Detected, "A noisy neighbour or a long collection pause: the host computes many times slower.";
+    Pause, "pause", Excused, "A host stands still beyond its leases and then goes on as if nothing had been: its virtual machine is migrated, or a collection stops the world.";
+    BrownOut, "brown-out", Detected, "A bad hour of a region: several services at once throttle, fail and linger, each for some of its calls.";
+    RetryStorm, "retry-storm", Detected, "A wave of 503: every call of a service is refused for a moment, and all clients come again.";
     ClockSkew, "clock-skew", Masked, "A host's wall clock is off by seconds to minutes for a while.";
     ClockLeap, "clock-leap", Masked, "A host's wall clock is stepped, forwards or back, and stays there.";
     ClockDrift, "clock-drift", Masked, "A host's clocks, the monotonic one too, run fast or slow.";
@@ -90,9 +93,11 @@ fault_kinds! {
     PoisonRecord, "poison-record", Detected, "Another producer puts bytes that are no event on the core stream.";
     PoisonMessage, "poison-message", Detected, "Another producer sends a body that is no event to the notification queue.";
     OldRelease, "old-release", Detected, "Half a deployment: a host still runs a release that does not know an event type.";
+    Rollback, "rollback", Detected, "A deployment is rolled back: all routers at once run a release that does not know an event type, until it is rolled forward.";
     ShardSplit, "shard-split", Masked, "An operator, or auto-scaling, splits a shard of the core stream.";
     ShardMerge, "shard-merge", Masked, "An operator merges two neighbouring shards of the core stream.";
     Redrive, "redrive", Masked, "An operator moves all dead letters back while traffic goes on.";
+    QueuePurge, "queue-purge", Excused, "An operator purges the notification queue, or its dead letters: what lies there is lost, and nothing else may be.";
     WrongRedrive, "wrong-redrive", Detected, "An operator starts a redrive while the consumer still cannot work on the messages.";
 }
 

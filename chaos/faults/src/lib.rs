@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+pub mod catalogue;
 mod hook;
 mod kind;
 mod plan;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nexus_cloud::{AnswerFate, CallPlan, EntryFailureCode, Quirk, RefuseBefore};
+use nexus_cloud::{AnswerFate, Call, CallPlan, EntryFailureCode, Quirk, RefuseBefore, Service};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -184,6 +184,33 @@ pub enum EnvironmentFault {
         from_ms: u64,
         until_ms: u64,
     },
+    /// Nothing of the host runs, and nothing of it is lost.
+    Pause {
+        host: String,
+        from_ms: u64,
+        until_ms: u64,
+    },
+    /// One in so many calls of hosts to these services is befallen by one of the effects, in turn.
+    BrownOut {
+        services: Vec<Service>,
+        effects: Vec<CallEffect>,
+        one_in: u32,
+        from_ms: u64,
+        until_ms: u64,
+    },
+    /// Every call of a host to this service is answered with 503.
+    RetryStorm {
+        service: Service,
+        from_ms: u64,
+        until_ms: u64,
+    },
+    /// All these hosts restart with a release that does not know an event type, and at the end with the current one.
+    Rollback {
+        hosts: Vec<String>,
+        event_type: String,
+        from_ms: u64,
+        until_ms: u64,
+    },
     /// Somebody outside the system does something to the bus.
     Operator {
         act: OperatorAct,
@@ -218,6 +245,10 @@ pub enum OperatorAct {
     Redrive {
         is_premature: bool,
     },
+    /// Everything in the notification queue, or in its dead-letter queue, is thrown away.
+    Purge {
+        dead_letters: bool,
+    },
 }
 
 impl OperatorAct {
@@ -230,6 +261,7 @@ impl OperatorAct {
             OperatorAct::MergeShards => FaultKind::ShardMerge,
             OperatorAct::Redrive { is_premature: false } => FaultKind::Redrive,
             OperatorAct::Redrive { is_premature: true } => FaultKind::WrongRedrive,
+            OperatorAct::Purge { .. } => FaultKind::QueuePurge,
         }
     }
 }
@@ -241,7 +273,10 @@ impl fmt::Display for OperatorAct {
             OperatorAct::PoisonRecord { number } => write!(f, "core stream, poison {number}"),
             OperatorAct::PoisonMessage { number } => write!(f, "notification queue, poison {number}"),
             OperatorAct::SplitShard | OperatorAct::MergeShards => f.write_str("core stream"),
-            OperatorAct::Redrive { .. } => f.write_str("dead-letter queue of notifications"),
+            OperatorAct::Redrive { .. } | OperatorAct::Purge { dead_letters: true } => {
+                f.write_str("dead-letter queue of notifications")
+            }
+            OperatorAct::Purge { dead_letters: false } => f.write_str("notification queue"),
         }
     }
 }
@@ -259,6 +294,45 @@ impl EnvironmentFault {
             EnvironmentFault::ClockDrift { .. } => FaultKind::ClockDrift,
             EnvironmentFault::Operator { act, .. } => act.kind(),
             EnvironmentFault::OldRelease { .. } => FaultKind::OldRelease,
+            EnvironmentFault::Pause { .. } => FaultKind::Pause,
+            EnvironmentFault::BrownOut { .. } => FaultKind::BrownOut,
+            EnvironmentFault::RetryStorm { .. } => FaultKind::RetryStorm,
+            EnvironmentFault::Rollback { .. } => FaultKind::Rollback,
+        }
+    }
+
+    /// Whether it acts on calls, inside the simulated AWS, instead of on hosts and links.
+    pub fn acts_on_calls(&self) -> bool {
+        matches!(self, EnvironmentFault::BrownOut { .. } | EnvironmentFault::RetryStorm { .. })
+    }
+
+    /// Whether a fault that acts on calls is about this one. `at_ms` is its arrival since the trial's start. What AWS calls
+    /// by itself is left alone: a region's bad hour is what hosts see.
+    pub fn covers(&self, call: &Call, at_ms: u64) -> bool {
+        let is_host = Service::ALL.iter().all(|service| service.name() != call.caller);
+        is_host
+            && match self {
+                EnvironmentFault::BrownOut { services, from_ms, until_ms, .. } => {
+                    services.contains(&call.service) && (*from_ms..*until_ms).contains(&at_ms)
+                }
+                EnvironmentFault::RetryStorm { service, from_ms, until_ms } => {
+                    *service == call.service && (*from_ms..*until_ms).contains(&at_ms)
+                }
+                _ => false,
+            }
+    }
+
+    /// What befalls the `match_number`-th call (from 1) that a fault of calls covers.
+    pub fn effect_on(&self, match_number: u32) -> Option<CallEffect> {
+        match self {
+            EnvironmentFault::BrownOut { effects, one_in, .. } => {
+                let one_in = (*one_in).max(1);
+                let round = (match_number - 1) / one_in;
+                let is_hit = (match_number - 1) % one_in == 0;
+                effects.get(round as usize % effects.len().max(1)).filter(|_| is_hit).cloned()
+            }
+            EnvironmentFault::RetryStorm { .. } => Some(CallEffect::ServiceUnavailable),
+            _ => None,
         }
     }
 
@@ -272,8 +346,12 @@ impl EnvironmentFault {
             | EnvironmentFault::ClockSkew { host, .. }
             | EnvironmentFault::ClockLeap { host, .. }
             | EnvironmentFault::ClockDrift { host, .. }
-            | EnvironmentFault::OldRelease { host, .. } => vec![host],
-            EnvironmentFault::Operator { .. } => Vec::new(),
+            | EnvironmentFault::OldRelease { host, .. }
+            | EnvironmentFault::Pause { host, .. } => vec![host],
+            EnvironmentFault::Rollback { hosts, .. } => hosts.iter().map(String::as_str).collect(),
+            EnvironmentFault::Operator { .. }
+            | EnvironmentFault::BrownOut { .. }
+            | EnvironmentFault::RetryStorm { .. } => Vec::new(),
         }
     }
 }
@@ -304,7 +382,11 @@ impl PlannedFault {
                 | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
                 | EnvironmentFault::ClockSkew { from_ms, until_ms, .. }
                 | EnvironmentFault::ClockDrift { from_ms, until_ms, .. }
-                | EnvironmentFault::OldRelease { from_ms, until_ms, .. } => (*from_ms, *until_ms),
+                | EnvironmentFault::OldRelease { from_ms, until_ms, .. }
+                | EnvironmentFault::Pause { from_ms, until_ms, .. }
+                | EnvironmentFault::BrownOut { from_ms, until_ms, .. }
+                | EnvironmentFault::RetryStorm { from_ms, until_ms, .. }
+                | EnvironmentFault::Rollback { from_ms, until_ms, .. } => (*from_ms, *until_ms),
             },
         }
     }
@@ -345,6 +427,19 @@ impl fmt::Display for EnvironmentFault {
             EnvironmentFault::Operator { act, at_ms } => write!(f, "{act} at {at_ms} ms"),
             EnvironmentFault::OldRelease { host, event_type, from_ms, until_ms } => {
                 write!(f, "{host} does not know {event_type} in {from_ms}..{until_ms} ms")
+            }
+            EnvironmentFault::Pause { host, from_ms, until_ms } => {
+                write!(f, "{host} stands still in {from_ms}..{until_ms} ms")
+            }
+            EnvironmentFault::BrownOut { services, one_in, from_ms, until_ms, .. } => {
+                let services: Vec<&str> = services.iter().map(|service| service.name()).collect();
+                write!(f, "one in {one_in} calls of {} in {from_ms}..{until_ms} ms", services.join(", "))
+            }
+            EnvironmentFault::RetryStorm { service, from_ms, until_ms } => {
+                write!(f, "every call of {service} in {from_ms}..{until_ms} ms")
+            }
+            EnvironmentFault::Rollback { hosts, event_type, from_ms, until_ms } => {
+                write!(f, "{} do not know {event_type} in {from_ms}..{until_ms} ms", hosts.join(", "))
             }
         }
     }

@@ -1,7 +1,11 @@
 //! What a scenario says about faults, and how a seed turns it into concrete ones.
 
 use nexus_cloud::{EntryFailureCode, Service};
-use proptest::{prelude::*, sample::select, strategy::BoxedStrategy};
+use proptest::{
+    prelude::*,
+    sample::{select, subsequence},
+    strategy::BoxedStrategy,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{CallAddress, CallEffect, EnvironmentFault, Fault, FaultKind, OperatorAct};
@@ -161,13 +165,18 @@ impl FaultTemplate {
             | FaultKind::ClockLeap
             | FaultKind::ClockDrift
             | FaultKind::OldRelease
+            | FaultKind::Pause
+            | FaultKind::Rollback
             | FaultKind::PoisonEvent
             | FaultKind::PoisonRecord
             | FaultKind::PoisonMessage
             | FaultKind::ShardSplit
             | FaultKind::ShardMerge
             | FaultKind::Redrive
+            | FaultKind::QueuePurge
             | FaultKind::WrongRedrive => self.environment_strategy(context)?,
+            FaultKind::BrownOut => self.brown_out_strategy(context),
+            FaultKind::RetryStorm => self.storm_strategy(context),
             _ => self.call_strategy(context)?,
         };
         Ok(proptest::collection::vec(one, low as usize..=high as usize).boxed())
@@ -206,6 +215,48 @@ impl FaultTemplate {
                     count: hits as u32,
                 });
         Ok((address, self.effect_strategy()).prop_map(|(address, effect)| Fault::Call { address, effect }).boxed())
+    }
+
+    /// Services and effects of a region's bad hour: at least two services where there are two.
+    fn brown_out_strategy(&self, context: &TemplateContext) -> BoxedStrategy<Fault> {
+        let services = context.endpoints();
+        let effects = vec![
+            CallEffect::ThrottleKeyRange,
+            CallEffect::ThrottleAccount,
+            CallEffect::ErrorBefore,
+            CallEffect::ErrorAfter,
+            CallEffect::ServiceUnavailable,
+            CallEffect::Delay { before_ms: 400, after_ms: 0 },
+            CallEffect::Delay { before_ms: 0, after_ms: 1_500 },
+        ];
+        let window_until = context.window_ms.1;
+        let at_least = services.len().min(2);
+        let one_in = self.strength.unwrap_or(Whole::Between([2, 6])).strategy();
+        let duration = self.duration_ms.unwrap_or(Whole::Between([1_000, 5_000])).strategy();
+        (
+            subsequence(services.clone(), at_least..=services.len()),
+            subsequence(effects.clone(), 2..=effects.len()).prop_shuffle(),
+            one_in,
+            self.start(context, 7).strategy(),
+            duration,
+        )
+            .prop_map(move |(services, effects, one_in, from_ms, duration_ms)| {
+                let (one_in, until_ms) = (one_in as u32, (from_ms + duration_ms).min(window_until));
+                Fault::Environment(EnvironmentFault::BrownOut { services, effects, one_in, from_ms, until_ms })
+            })
+            .boxed()
+    }
+
+    fn storm_strategy(&self, context: &TemplateContext) -> BoxedStrategy<Fault> {
+        let services = self.service.map_or_else(|| context.endpoints(), |service| vec![service]);
+        let window_until = context.window_ms.1;
+        let duration = self.duration_ms.unwrap_or(Whole::Between([300, 2_500])).strategy();
+        (select(services), self.start(context, 7).strategy(), duration)
+            .prop_map(move |(service, from_ms, duration_ms)| {
+                let until_ms = (from_ms + duration_ms).min(window_until);
+                Fault::Environment(EnvironmentFault::RetryStorm { service, from_ms, until_ms })
+            })
+            .boxed()
     }
 
     /// When faults may begin; unless that is told, in the first so many tenths of the window.
@@ -265,11 +316,16 @@ impl FaultTemplate {
     }
 
     fn environment_strategy(&self, context: &TemplateContext) -> Result<BoxedStrategy<Fault>, UnusableTemplate> {
-        let host = select(context.expand("hosts", &self.hosts, &context.services)?);
+        let hosts = context.expand("hosts", &self.hosts, &self.default_hosts(context))?;
+        let host = select(hosts.clone());
         let peer = select(context.expand("peers", &self.peers, &context.aws)?);
         let window_until = context.window_ms.1;
         let start = self.start(context, 7);
-        let duration = self.duration_ms.unwrap_or(Whole::Between([500, 4_000]));
+        let duration = self.duration_ms.unwrap_or(match self.kind {
+            // Long enough for others to take over what it holds.
+            FaultKind::Pause | FaultKind::Rollback => Whole::Between([2_000, 14_000]),
+            _ => Whole::Between([500, 4_000]),
+        });
         let strength = self.strength.unwrap_or(default_strength(self.kind));
         let kind = self.kind;
         let event_types = match self.event_types.is_empty() {
@@ -288,10 +344,22 @@ impl FaultTemplate {
         )
             .prop_map(move |(host, peer, from_ms, duration_ms, strength, flip, event_type, number)| {
                 let until_ms = (from_ms + duration_ms).min(window_until);
+                if kind == FaultKind::Rollback {
+                    let hosts = hosts.clone();
+                    return Fault::Environment(EnvironmentFault::Rollback { hosts, event_type, from_ms, until_ms });
+                }
                 let draw = EnvironmentDraw { host, peer, from_ms, until_ms, strength, flip, event_type, number };
                 Fault::Environment(draw.into_fault(kind))
             })
             .boxed())
+    }
+
+    /// Whom a fault of the environment befalls where nobody is named.
+    fn default_hosts(&self, context: &TemplateContext) -> Vec<String> {
+        match self.kind {
+            FaultKind::Rollback => context.group("routers").unwrap_or(&context.services).clone(),
+            _ => context.services.clone(),
+        }
     }
 }
 
@@ -331,12 +399,14 @@ impl EnvironmentDraw {
             FaultKind::ClockSkew => EnvironmentFault::ClockSkew { host, offset_ms: signed_strength, from_ms, until_ms },
             FaultKind::ClockLeap => EnvironmentFault::ClockLeap { host, by_ms: signed_strength, at_ms: from_ms },
             FaultKind::OldRelease => EnvironmentFault::OldRelease { host, event_type, from_ms, until_ms },
+            FaultKind::Pause => EnvironmentFault::Pause { host, from_ms, until_ms },
             FaultKind::PoisonEvent => act(OperatorAct::PoisonEvent { number }),
             FaultKind::PoisonRecord => act(OperatorAct::PoisonRecord { number }),
             FaultKind::PoisonMessage => act(OperatorAct::PoisonMessage { number }),
             FaultKind::ShardSplit => act(OperatorAct::SplitShard),
             FaultKind::ShardMerge => act(OperatorAct::MergeShards),
             FaultKind::Redrive => act(OperatorAct::Redrive { is_premature: false }),
+            FaultKind::QueuePurge => act(OperatorAct::Purge { dead_letters: flip }),
             FaultKind::WrongRedrive => act(OperatorAct::Redrive { is_premature: true }),
             _ => EnvironmentFault::ClockDrift { host, drift_ppm: signed_strength as i32, from_ms, until_ms },
         }
@@ -433,6 +503,11 @@ impl TemplateContext {
     /// The hosts of a group that has any.
     fn group(&self, name: &str) -> Option<&Vec<String>> {
         self.groups.iter().find(|(group, hosts)| *group == name && !hosts.is_empty()).map(|(_, hosts)| hosts)
+    }
+
+    /// The services whose endpoints are there.
+    fn endpoints(&self) -> Vec<Service> {
+        Service::ALL.into_iter().filter(|service| self.all().any(|host| host == service.name())).collect()
     }
 
     fn group_names(&self) -> Vec<&str> {

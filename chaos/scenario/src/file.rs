@@ -74,6 +74,8 @@ pub struct Bus {
     pub dead_letter_retention_s: u32,
     /// The processor leaves dead letters alone before this time: an operator who first looks, and then acts.
     pub redrive_from_ms: u64,
+    /// How many records or messages workers ask for at once, at most; 0: as many as they do by themselves.
+    pub batch_max: u32,
 }
 
 impl Default for Bus {
@@ -92,6 +94,7 @@ impl Default for Bus {
             redelivery_max_s: 300,
             dead_letter_retention_s: 1_209_600,
             redrive_from_ms: 0,
+            batch_max: 0,
         }
     }
 }

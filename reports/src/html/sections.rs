@@ -11,6 +11,7 @@ use crate::{
 /// All sections that have a row, in the page's order.
 pub(super) fn sections(record: &RunRecord, summaries: &[ScenarioSummary]) -> Vec<Section> {
     let mut sections = verdicts(summaries);
+    sections.extend(exploration(record));
     sections.extend(reach(record, summaries));
     sections.extend(premises(record));
     sections.retain(|section| !section.table.is_empty());
@@ -52,6 +53,12 @@ fn verdicts(summaries: &[ScenarioSummary]) -> Vec<Section> {
             tables::queues(summaries),
         ),
     ]
+}
+
+/// How the trials were chosen, where an exploration did.
+fn exploration(record: &RunRecord) -> Option<Section> {
+    let note = tables::exploration_in_words(record.exploration.as_ref()?).join(". ");
+    Some(section("exploration", ["Exploration"; 2], format!("{note}."), tables::exploration(record)))
 }
 
 /// What the trials met.

@@ -1,6 +1,7 @@
 //! The run's tables, apart from how a face draws them: terminal and HTML show the same rows.
 
 mod bus;
+mod exploration;
 mod reach;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use crate::{
 };
 
 pub(crate) use bus::{dead_letters, queues, routing, way_of_an_event};
+pub(crate) use exploration::{exploration, exploration_in_words};
 pub(crate) use reach::{coverage_in_words, coverage_list, coverage_matrix, engines, faults, goals};
 
 /// Rows under named columns.

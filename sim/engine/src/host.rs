@@ -16,6 +16,7 @@ use crate::{
     Alarm, EngineConfig, EngineError, EngineHandles, Program, SlownessHandle,
     disk::{Files, MemoryDisk},
     entropy::HostEntropy,
+    gate::Gate,
     handles::lock,
     host_clock::HostClock,
 };
@@ -25,6 +26,8 @@ pub(crate) struct Host {
     pub(crate) name: Arc<str>,
     pub(crate) clock: Arc<HostClock>,
     pub(crate) slowness: SlownessHandle,
+    /// Shut while the host stands still.
+    pub(crate) gate: Arc<Gate>,
     entropy: Arc<HostEntropy>,
     files: Files,
     program: Program,
@@ -52,6 +55,7 @@ impl Host {
             name: Arc::from(name),
             clock: Arc::new(HostClock::new(handles.true_time())),
             slowness: handles.slowness(name),
+            gate: Arc::default(),
             entropy: Arc::new(HostEntropy::new(config.seed, name)),
             files: Files::default(),
             program,
@@ -67,8 +71,11 @@ impl Host {
         if start_count > 0 {
             self.clock.restart();
         }
+        // Whatever held the life before this one back, power has been off since.
+        self.gate.open();
         let platform = self.platform(parts);
-        let life = AssertUnwindSafe(async { (self.program)(platform, start_count).await }).catch_unwind().await;
+        let life = AssertUnwindSafe(async { self.gate.pass((self.program)(platform, start_count)).await });
+        let life = life.catch_unwind().await;
         match life {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.failures.report(&self.name, error.to_string()),
@@ -95,8 +102,9 @@ impl Host {
     pub(crate) fn guarded(&self, task: BoxFuture<'static, ()>) -> impl Future<Output = ()> + Send + 'static {
         let failures = self.failures.clone();
         let name = self.name.clone();
+        let gate = self.gate.clone();
         async move {
-            if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
+            if let Err(panic) = AssertUnwindSafe(gate.pass(task)).catch_unwind().await {
                 failures.report(&name, panic_message(panic.as_ref()));
             }
         }

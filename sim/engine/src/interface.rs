@@ -80,6 +80,11 @@ pub trait Control {
     fn set_clock_drift_ppm(&mut self, host: &str, drift_ppm: i32);
     /// How many times slower than normal this host computes (1.0 = normal); see [`crate::Compute`].
     fn set_slowness(&mut self, host: &str, factor: f64);
+    /// Nothing of the host runs until [`Control::resume`], and nothing of it is lost: its memory and connections stay, its
+    /// clocks go on, packets reach its sockets. A crash ends the pause with everything else.
+    fn pause(&mut self, host: &str);
+    /// Lets a paused host go on. Does nothing to one that runs.
+    fn resume(&mut self, host: &str);
     fn is_running(&self, host: &str) -> bool;
 }
 

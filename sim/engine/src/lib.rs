@@ -13,6 +13,7 @@ mod capabilities;
 mod compute;
 mod disk;
 mod entropy;
+mod gate;
 mod handles;
 mod host;
 mod host_clock;

@@ -223,6 +223,14 @@ impl Control for MadsimControl<'_> {
         self.host(host).slowness.set(factor);
     }
 
+    fn pause(&mut self, host: &str) {
+        self.host(host).gate.shut();
+    }
+
+    fn resume(&mut self, host: &str) {
+        self.host(host).gate.open();
+    }
+
     fn is_running(&self, host: &str) -> bool {
         self.engine.network.with_links(|links| !links.is_down(links.known(host)))
     }

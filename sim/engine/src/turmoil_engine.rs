@@ -297,6 +297,14 @@ impl Control for TurmoilControl<'_> {
         self.host(host).slowness.set(factor);
     }
 
+    fn pause(&mut self, host: &str) {
+        self.host(host).gate.shut();
+    }
+
+    fn resume(&mut self, host: &str) {
+        self.host(host).gate.open();
+    }
+
     fn is_running(&self, host: &str) -> bool {
         let links = lock(&self.engine.links);
         !links.is_down(links.known(host))

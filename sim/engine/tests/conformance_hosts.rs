@@ -51,6 +51,66 @@ fn a_crash_loses_memory_and_unfinished_writes_and_keeps_the_disk() {
 }
 
 #[test]
+fn a_paused_host_stands_still_and_then_goes_on_with_all_it_had() {
+    let outcome = run_world(config(19), |world| {
+        client!(world, "host", |platform, notes| {
+            let (ticking, ticks) = (platform.clone(), notes.clone());
+            platform.spawn("ticks", async move {
+                for tick in 0..6 {
+                    ticking.sleep(ms(300)).await;
+                    ticks.add(format!("tick {tick} at {} s", ticking.monotonic().0.as_millis() / 1_000));
+                }
+            });
+            let held_in_memory = platform.monotonic().0;
+            platform.sleep(ms(1_100)).await;
+            assert!(held_in_memory < ms(10));
+            notes.add(format!("awake at {} s", platform.monotonic().0.as_millis() / 1_000));
+        });
+        Script::until(ms(6_000)).at(ms(1_000), |c| c.pause("host")).at(ms(4_000), |c| c.resume("host"))
+    });
+    outcome.ended.as_ref().unwrap();
+    let mut notes = outcome.notes.clone();
+    // Both tasks are due when the host goes on; which of them is first is the scheduler's.
+    notes.sort();
+    let expected = [
+        "awake at 4 s",
+        "tick 0 at 0 s",
+        "tick 1 at 0 s",
+        "tick 2 at 0 s",
+        "tick 3 at 4 s",
+        "tick 4 at 4 s",
+        "tick 5 at 4 s",
+    ];
+    assert_eq!(notes, expected);
+}
+
+#[test]
+fn a_crash_ends_a_pause() {
+    let outcome = run_world(config(19), |world| {
+        let notes = world.notes.clone();
+        world.engine.add_host(
+            "host",
+            program(move |platform, start_count| {
+                let notes = notes.clone();
+                async move {
+                    platform.sleep(ms(100)).await;
+                    notes.add(format!("life {start_count}"));
+                    platform.sleep(ms(700)).await;
+                    notes.add(format!("end of life {start_count}"));
+                    Ok(())
+                }
+            }),
+        );
+        let script = Script::until(ms(3_000)).at(ms(500), |c| c.pause("host"));
+        script
+            .at(ms(1_000), |c| c.crash("host"))
+            .at(ms(1_500), |c| c.restart("host"))
+            .at(ms(2_600), |c| c.resume("host"))
+    });
+    outcome.expect_notes(&["life 0", "life 1", "end of life 1"]);
+}
+
+#[test]
 fn work_queues_for_servers_and_a_slow_host_takes_longer() {
     let outcome = run_world(config(17), |world| {
         let (notes, handles) = (world.notes.clone(), world.handles.clone());

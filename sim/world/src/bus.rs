@@ -60,9 +60,16 @@ pub struct BusSettings {
     /// The dead letters are left alone until this long after the processor's first start.
     pub redrive_after: Duration,
     pub hosted_as_functions: bool,
+    /// Records or messages asked for at once, at most; 0: the services' own bounds.
+    pub batch_max: u32,
 }
 
 impl BusSettings {
+    /// The service's own bound, or the scenario's.
+    fn bounded(&self, own: usize) -> usize {
+        if self.batch_max == 0 { own } else { own.min(self.batch_max as usize) }
+    }
+
     fn aws(&self, service: Service) -> AwsConfig {
         aws_config_for(service, self.connect_timeout, self.attempt_timeout)
     }
@@ -190,6 +197,8 @@ fn stream_worker(
     handler: Arc<dyn FeedHandler>,
     worker_settings: StreamWorkerSettings,
 ) -> StreamWorker {
+    let read_limit = settings.bounded(worker_settings.read_limit);
+    let worker_settings = StreamWorkerSettings { read_limit, ..worker_settings };
     let leases: Arc<dyn LeaseStore> =
         Arc::new(DynamoLeaseStore::new(platform, &settings.aws(Service::Dynamodb), &TableNames::default()));
     StreamWorker::new(platform.clone(), feed, leases, handler, Arc::new(NoMetrics), worker_settings)
@@ -211,6 +220,7 @@ pub fn notifier(settings: &BusSettings, slowness: SlownessHandle) -> Program {
                 NotificationSettings {
                     visibility_seconds: settings.visibility_s,
                     redelivery_seconds_max: settings.redelivery_max_s,
+                    batch_max: settings.bounded(NotificationSettings::default().batch_max as usize) as u32,
                     ..NotificationSettings::default()
                 },
             );

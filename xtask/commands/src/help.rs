@@ -22,7 +22,7 @@ pub(crate) const STYLES: Styles = Styles::styled()
 
 /// The commands by purpose, in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("Simulate", &["sim", "replay", "shrink"]),
+    ("Simulate", &["sim", "chaos", "replay", "shrink"]),
     ("Measure", &["bench", "report"]),
     ("Serve", &["cloud"]),
     ("Deploy", &["deploy"]),

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod chaos;
 mod cloud;
 mod deploy;
 mod engine;
@@ -27,6 +28,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use bench::{BenchKind, BenchOptions};
+pub use chaos::ChaosOptions;
 pub use cloud::{CloudOptions, LatencyChoice};
 pub use deploy::{DeployCommand, SynthOptions, ValidateOptions};
 pub use engine::{Engine, EngineChoice, UnknownEngine};
@@ -38,6 +40,7 @@ pub use test::{Step, TestOptions};
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum LabCommand {
     Sim(SimOptions),
+    Chaos(ChaosOptions),
     Replay(ReplayOptions),
     Shrink(ShrinkOptions),
     Bench(BenchOptions),
@@ -146,6 +149,7 @@ pub fn parse_deploy(arguments: impl IntoIterator<Item = OsString>) -> Result<Dep
 fn check(command: &LabCommand, root: &mut clap::Command) -> Result<(), clap::Error> {
     let (name, problem) = match command {
         LabCommand::Sim(options) => ("sim", options.problem()),
+        LabCommand::Chaos(options) => ("chaos", options.problem()),
         LabCommand::Bench(options) => ("bench", options.problem()),
         LabCommand::Replay(_) | LabCommand::Shrink(_) | LabCommand::Report(_) => return Ok(()),
     };

@@ -22,6 +22,11 @@ pub(crate) fn seed(text: &str) -> Result<u64, String> {
     whole_number(text).ok_or_else(|| format!("a seed is a whole number from 0 to {}", u64::MAX))
 }
 
+/// Any whole number: none at all is a count too.
+pub(crate) fn whole(text: &str) -> Result<u64, String> {
+    whole_number(text).ok_or_else(|| format!("this is a whole number from 0 to {}", u64::MAX))
+}
+
 /// A name in lower case as files and tables carry it; an empty one would silently match nothing.
 pub(crate) fn name(text: &str) -> Result<String, String> {
     match text.trim() {

@@ -35,6 +35,14 @@ fn bad_lines_are_usage_errors_that_say_what_is_wrong() {
         ("sim --list --seeds 3", "cannot be used with"),
         ("sim --frobnicate", "unexpected argument '--frobnicate'"),
         ("sim extra", "unexpected argument 'extra'"),
+        ("chaos --seeds 5 --minutes 5", "cannot be used with"),
+        ("chaos --minutes 0", "a count is a whole number from 1"),
+        ("chaos --exhaust nominal --seeds 5", "cannot be used with"),
+        ("chaos --exhaust nominal --shard 1/2", "cannot be used with"),
+        ("chaos --pairs 5", "--exhaust <NAME|PATH>"),
+        ("chaos --every", "--exhaust <NAME|PATH>"),
+        ("chaos --exhaust nominal --pairs -1", "a whole number from 0"),
+        ("chaos --seed 18446744073709551615 --seeds 2", "beyond the last number"),
         ("replay", "<FILE>"),
         ("replay a.json b.json", "unexpected argument 'b.json'"),
         ("shrink", "<FILE>"),
@@ -110,6 +118,24 @@ fn sim_options_survive_the_way_through_a_command_line() {
 }
 
 #[test]
+fn chaos_options_survive_the_way_through_a_command_line() {
+    let lines = [
+        "chaos",
+        "chaos --scenario storm --scenario bus-storm --seed 7 --seeds 300 --shard 2/4 --jobs 2 --corpus c --json",
+        "chaos --minutes 3 --engine both --out elsewhere",
+        "chaos --exhaust nominal --seed 3 --pairs 0 --every --engine madsim --json",
+    ];
+    for line in lines {
+        let Ok(XtaskCommand::Lab(LabCommand::Chaos(options))) = parse_xtask(words(line)) else { panic!("{line}") };
+        let again: Vec<OsString> = std::iter::once("xtask".into()).chain(options.to_arguments()).collect();
+        assert_eq!(parse_xtask(again).unwrap(), XtaskCommand::Lab(LabCommand::Chaos(options.clone())), "{line}");
+        let one = options.on(Engine::Madsim, PathBuf::from("out"));
+        assert_eq!((one.engine.single(), one.out), (Some(Engine::Madsim), Some(PathBuf::from("out"))), "{line}");
+        assert_eq!(one.corpus, options.corpus.map(|folder| folder.join("madsim")), "{line}");
+    }
+}
+
+#[test]
 fn both_engines_become_one_line_each() {
     let both = sim("sim --engine both --seeds 4 --json");
     for engine in EngineChoice::Both.engines() {
@@ -124,9 +150,13 @@ fn both_engines_become_one_line_each() {
 
 #[test]
 fn the_lab_reads_the_same_lines() {
-    for line in
-        ["sim --seeds 3 --engine madsim", "replay bug.json --json", "shrink a --out b --jobs 2", "bench bugs --only x"]
-    {
+    for line in [
+        "sim --seeds 3 --engine madsim",
+        "chaos --seeds 3",
+        "replay bug.json --json",
+        "shrink a --out b --jobs 2",
+        "bench bugs --only x",
+    ] {
         let lab = parse_lab(words(line)).unwrap();
         assert_eq!(parse_xtask(words(line)).unwrap(), XtaskCommand::Lab(lab), "{line}");
     }

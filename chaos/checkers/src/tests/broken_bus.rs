@@ -225,6 +225,17 @@ fn dead_letters() -> Vec<Breakage> {
             let position = scene.step_at(DEAD, MessageStepKind::Deleted);
             scene.input.truth.messages[position].step = MessageStepKind::Purged;
         }),
+        // An operator is excused for what lay in the queue, and a call of the system's own is no operator.
+        breakage("dead-letter-conservation", "lost from `nexus-notifications-dlq` unseen: Purged", |scene| {
+            let position = scene.step_at(DEAD, MessageStepKind::Deleted);
+            scene.input.truth.messages[position].step = MessageStepKind::Purged;
+            scene.input.settings.operator_purges = true;
+        }),
+        breakage("every-background-event-at-each-subscriber", "never came", |scene| {
+            let event = scene.event("cart-cart-2", 1).event_id;
+            scene.input.truth.writes.retain(|write| write.key != format!("nexus-outbox/{event}"));
+            scene.input.settings.operator_purges = true;
+        }),
         breakage("dead-letter-conservation", "still waits in its queue", |scene| {
             let event = scene.event("cart-cart-2", 1);
             let mut waiting = event.clone();
@@ -378,6 +389,20 @@ fn what_only_looks_wrong_passes() {
             let event = scene.event("cart-cart-2", 1);
             scene.step(0, "sqs", DEAD, MessageStepKind::Accepted, "old", &body(&event));
             scene.step(0, "sqs", DEAD, MessageStepKind::Expired, "old", "");
+        }),
+        ("dead-letter-conservation", "an operator purged it", |scene| {
+            let position = scene.step_at(DEAD, MessageStepKind::Deleted);
+            let step = &mut scene.input.truth.messages[position];
+            (step.step, step.call_sequence) = (MessageStepKind::Purged, 0);
+            scene.input.settings.operator_purges = true;
+        }),
+        ("every-background-event-at-each-subscriber", "an operator purged it", |scene| {
+            let event = scene.event("cart-cart-2", 1).event_id;
+            scene.input.truth.writes.retain(|write| write.key != format!("nexus-outbox/{event}"));
+            let position = scene.step_at(DEAD, MessageStepKind::Deleted);
+            let step = &mut scene.input.truth.messages[position];
+            (step.step, step.call_sequence) = (MessageStepKind::Purged, 0);
+            scene.input.settings.operator_purges = true;
         }),
         ("poison-parked-once", "what came from nowhere is parked by its place", |scene| {
             scene.input.settings.poison_events.push("rogue-1/1".to_owned());

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use nexus_commands::LabCommand;
-use nexus_explore::{TRIAL_COMMAND, commands};
+use nexus_explore::{RECORD_COMMAND, TRIAL_COMMAND, commands};
 
 /// A trial is a million small allocations: the system's allocator took a fifth of its time, and asked the kernel for more
 /// with each page.
@@ -12,8 +12,10 @@ use nexus_explore::{TRIAL_COMMAND, commands};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(TRIAL_COMMAND) {
-        return ExitCode::from(commands::trial::run());
+    match std::env::args().nth(1).as_deref() {
+        Some(TRIAL_COMMAND) => return ExitCode::from(commands::trial::run()),
+        Some(RECORD_COMMAND) => return ExitCode::from(commands::trial::run_recording()),
+        _ => {}
     }
     let command = match nexus_commands::parse_lab(std::env::args_os()) {
         Ok(command) => command,
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     };
     let outcome = match command {
         LabCommand::Sim(options) => commands::sim::run(&options),
+        LabCommand::Chaos(options) => commands::chaos::run(&options),
         LabCommand::Replay(options) => commands::replay::run(&options),
         LabCommand::Shrink(options) => commands::shrink::run(&options),
         LabCommand::Bench(options) => commands::bench::run(&options),

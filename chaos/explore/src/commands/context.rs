@@ -50,6 +50,12 @@ impl Context {
         asked.map_or_else(|| self.workspace.join("target").join("nexus"), Path::to_owned)
     }
 
+    /// What the environment says, if it says anything.
+    #[allow(clippy::disallowed_methods)] // As above.
+    pub fn variable(name: &str) -> Option<String> {
+        env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
     }

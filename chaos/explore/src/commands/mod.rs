@@ -1,7 +1,9 @@
 //! What `nexus-lab` does, a module a command. Each returns the exit code, or an error in the input (exit code 2).
 
 pub mod bench;
+pub mod chaos;
 mod context;
+mod exhaust;
 mod in_process;
 mod progress;
 pub mod replay;

@@ -1,6 +1,7 @@
 //! `sim`: draws trials from scenarios and seeds, runs them on all cores, judges, reports.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::Mutex,
@@ -23,7 +24,7 @@ const SERIES_KEPT: usize = 4;
 
 pub fn run(options: &SimOptions) -> Result<u8, Report> {
     let context = Context::from_environment();
-    let chosen = choose(&context.scenarios(), options)?;
+    let chosen = choose(&context.scenarios(), &options.scenarios, options.list)?;
     if options.list {
         return list(&chosen, options.json);
     }
@@ -56,33 +57,32 @@ pub fn run(options: &SimOptions) -> Result<u8, Report> {
 }
 
 /// When the run began, on real clocks: they appear in the report and nowhere else.
-struct Started {
+pub(super) struct Started {
     instant: Instant,
-    unix_ms: u64,
+    pub(super) unix_ms: u64,
 }
 
 impl Started {
     #[allow(clippy::disallowed_methods)] // The run's own duration; no trial sees it.
-    fn now() -> Self {
+    pub(super) fn now() -> Self {
         let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         Self { instant: Instant::now(), unix_ms }
     }
 
-    fn elapsed_s(&self) -> f64 {
+    pub(super) fn elapsed_s(&self) -> f64 {
         self.instant.elapsed().as_secs_f64()
     }
 }
 
 /// The scenarios named, or smoke and fast ones.
-fn choose(folder: &Path, options: &SimOptions) -> Result<Vec<(Tier, Scenario)>, Report> {
+pub(super) fn choose(folder: &Path, named: &[String], list: bool) -> Result<Vec<(Tier, Scenario)>, Report> {
     let mut chosen = Vec::new();
-    let named = &options.scenarios;
     if named.is_empty() || named.iter().any(|name| name == "all") {
         chosen = nexus_scenario::load_all(folder)?;
-        if named.is_empty() && !options.list {
+        if named.is_empty() && !list {
             chosen.retain(|(tier, _)| matches!(tier, Tier::Smoke | Tier::Fast));
         }
-        chosen.retain(|(_, scenario)| options.list || !scenario.by_name_only);
+        chosen.retain(|(_, scenario)| list || !scenario.by_name_only);
     }
     for name in named.iter().filter(|name| *name != "all") {
         let found = nexus_scenario::find(folder, name)?;
@@ -231,8 +231,12 @@ pub(super) fn assemble(
                 .collect(),
         })
         .collect();
+    let mut assumed: BTreeMap<String, u64> = BTreeMap::new();
     for (index, output) in outputs.into_iter().enumerate() {
         let Some(mut output) = output else { continue };
+        for assumption in requests[index].trial.assumptions.names_in_use() {
+            *assumed.entry(assumption).or_default() += 1;
+        }
         output.record.bug_file = bugs.iter().find(|(of, _)| *of == index).map(|(_, path)| path.clone());
         record.seeds.push(output.record.seed);
         let name = &requests[index].trial.scenario;
@@ -247,7 +251,7 @@ pub(super) fn assemble(
     }
     record.keep_series_of(SERIES_KEPT);
     record.latency_model = latency_model();
-    record.assumptions = assumptions(&record);
+    record.assumptions = assumptions(&assumed);
     record.capabilities = capabilities(&engine);
     record.coverage_rows = crate::coverage::rows();
     record
@@ -318,14 +322,20 @@ fn latency_model() -> Vec<LatencyModelRow> {
     model.classes.iter().map(row).collect()
 }
 
-/// The doubtful facts that every trial of this run leaned on.
-fn assumptions(record: &RunRecord) -> Vec<nexus_reports::Assumption> {
-    let trials: u64 = record.scenarios.iter().map(|scenario| scenario.trials.len() as u64).sum();
-    let assumption = |text: String| {
-        let (name, value) = text.split_once('=').unwrap_or((text.as_str(), ""));
-        nexus_reports::Assumption { name: name.to_owned(), value: value.to_owned(), used: trials }
-    };
-    nexus_cloud::Assumptions::default().names_in_use().into_iter().map(assumption).collect()
+/// The doubtful facts that the trials of this run leaned on, in the order in which the simulated AWS declares them.
+fn assumptions(assumed: &BTreeMap<String, u64>) -> Vec<nexus_reports::Assumption> {
+    let name_of = |text: &str| text.split_once('=').map_or(text, |(name, _)| name).to_owned();
+    let declared: Vec<String> =
+        nexus_cloud::Assumptions::default().names_in_use().iter().map(|text| name_of(text)).collect();
+    let mut assumptions: Vec<nexus_reports::Assumption> = assumed
+        .iter()
+        .map(|(text, trials)| {
+            let value = text.split_once('=').map_or("", |(_, value)| value).to_owned();
+            nexus_reports::Assumption { name: name_of(text), value, used: *trials }
+        })
+        .collect();
+    assumptions.sort_by_key(|assumption| declared.iter().position(|name| *name == assumption.name));
+    assumptions
 }
 
 /// The ability of an engine that a kind of fault of the environment needs; faults of calls need none but the cloud.
@@ -337,6 +347,7 @@ fn needed_ability(kind: nexus_faults::FaultKind) -> Option<&'static str> {
         Kind::PartitionOneWay => Some("partition_one_way"),
         Kind::SlowLink => Some("link_latency"),
         Kind::SlowHost => Some("slow_host"),
+        Kind::Pause => Some("pause"),
         Kind::ClockSkew | Kind::ClockLeap => Some("clock_offset"),
         Kind::ClockDrift => Some("clock_drift"),
         _ => None,

@@ -1,18 +1,29 @@
-//! The hidden command: one trial, from standard input to standard output.
+//! The hidden commands: one trial, from standard input to standard output.
 
 use std::io::{Read, Write};
 
-use crate::{TrialRequest, judge, play};
+use serde::{Serialize, de::DeserializeOwned};
 
-/// Reads a [`TrialRequest`], plays and judges it, writes a [`crate::TrialOutput`].
-#[allow(clippy::disallowed_methods)] // Measures its own real time for the report; nothing in the trial sees it.
+use crate::{RecordRequest, TrialOutput, TrialRequest, judge, play, record};
+
+/// Reads a [`TrialRequest`], plays and judges it, writes a [`TrialOutput`].
 pub fn run() -> u8 {
+    answer(|request: TrialRequest| judge(&request.trial, &play(&request.trial), request.want_trace), |output| output)
+}
+
+/// Reads a [`RecordRequest`], plays, judges and records it, writes a [`crate::Recorded`].
+pub fn run_recording() -> u8 {
+    answer(|request: RecordRequest| record(&request), |recorded| &mut recorded.output)
+}
+
+#[allow(clippy::disallowed_methods)] // Measures its own real time for the report; nothing in the trial sees it.
+fn answer<Q: DeserializeOwned, A: Serialize>(act: impl Fn(Q) -> A, output: impl Fn(&mut A) -> &mut TrialOutput) -> u8 {
     let mut input = Vec::new();
     if let Err(error) = std::io::stdin().read_to_end(&mut input) {
         eprintln!("cannot read the trial: {error}");
         return nexus_commands::exit::USAGE;
     }
-    let request: TrialRequest = match serde_json::from_slice(&input) {
+    let request: Q = match serde_json::from_slice(&input) {
         Ok(request) => request,
         Err(error) => {
             eprintln!("not a trial: {error}");
@@ -20,12 +31,12 @@ pub fn run() -> u8 {
         }
     };
     let started = std::time::Instant::now();
-    let played = play(&request.trial);
-    let mut output = judge(&request.trial, &played, request.want_trace);
-    output.record.wall_s = started.elapsed().as_secs_f64();
-    output.record.peak_memory_bytes = peak_memory_bytes();
+    let mut answer = act(request);
+    let record = &mut output(&mut answer).record;
+    record.wall_s = started.elapsed().as_secs_f64();
+    record.peak_memory_bytes = peak_memory_bytes();
     let written =
-        serde_json::to_vec(&output).map_err(std::io::Error::from).and_then(|bytes| std::io::stdout().write_all(&bytes));
+        serde_json::to_vec(&answer).map_err(std::io::Error::from).and_then(|bytes| std::io::stdout().write_all(&bytes));
     match written {
         Ok(()) => nexus_commands::exit::HELD,
         Err(error) => {

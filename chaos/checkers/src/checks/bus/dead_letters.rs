@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     CheckInput, MessageStep, MessageStepKind, Needs, Violation,
-    bus::{effects, letter_of, quarantined, queue_steps, topic_messages},
+    bus::{effects, letter_of, purged_by_operator, quarantined, queue_steps, topic_messages},
     checks::Check,
     finding::Examination,
 };
@@ -35,12 +35,15 @@ fn conservation(input: &CheckInput, examination: &mut Examination) {
     let settings = &input.settings;
     let effects = effects(input);
     let quarantined = quarantined(input);
+    let thrown_away = purged_by_operator(input);
     let is_settled = |letter: &str, by_ns: u64| {
         let is_by = |moment: Option<&u64>| moment.is_some_and(|at_ns| *at_ns <= by_ns);
         is_by(effects.get(letter)) || is_by(quarantined.get(letter))
     };
     let lost_unseen = |letter: &str, step: &MessageStep, examination: &mut Examination| {
-        examination.expect(is_settled(letter, step.at_ns), || {
+        let is_excused =
+            step.step == MessageStepKind::Purged && step.call_sequence == 0 && thrown_away.contains(letter);
+        examination.expect(is_excused || is_settled(letter, step.at_ns), || {
             let what = format!("A message was lost from `{}` unseen: {:?}.", step.place, step.step);
             Violation::new(what).key(letter).at(step.at_ns).evidence(told(step))
         });
@@ -81,7 +84,7 @@ fn conservation(input: &CheckInput, examination: &mut Examination) {
         let is_settled = is_settled(letter, u64::MAX);
         let problem = if counted.in_dead_letters > 0 && settings.is_drained() {
             Some("A letter is still in the dead-letter queue after the drain")
-        } else if is_settled {
+        } else if is_settled || thrown_away.contains(letter) {
             None
         } else if counted.in_queue == 0 && counted.in_dead_letters == 0 {
             Some("A message is gone without effect and without quarantine")

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     CheckInput, Needs, Violation,
-    bus::{Parking, Poison, carried_event, core_records, effects, quarantined, topic_messages},
+    bus::{Parking, Poison, carried_event, core_records, effects, purged_by_operator, quarantined, topic_messages},
     checks::Check,
     finding::Examination,
     item::{StoredEvent, event_key, events_written},
@@ -71,11 +71,13 @@ fn core_events_streamed(input: &CheckInput, examination: &mut Examination) {
 fn background_events_delivered(input: &CheckInput, examination: &mut Examination) {
     let effects = effects(input);
     let quarantined = quarantined(input);
+    let thrown_away = purged_by_operator(input);
     let parking = Parking::of(input);
     for (write, event) in events_written(input).iter().filter(|(_, event)| !input.settings.is_core(&event.event_type)) {
         let fate = match effects.get(&event.event_id) {
             // Its message may have been a dead letter, and then waits for its redrive.
             Some(&at_ns) => Fate::Arrived { at_ns, was_set_aside: true },
+            None if thrown_away.contains(&event.event_id) => Fate::SetAside,
             None if quarantined.contains_key(&event.event_id) || is_parked(input, &parking, event) => Fate::SetAside,
             None => Fate::Missing,
         };

@@ -11,6 +11,8 @@ use proptest::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::budget;
+
 /// The version of the trial's format; it grows with every change of a field.
 pub const TRIAL_FORMAT_VERSION: u32 = 2;
 
@@ -100,7 +102,7 @@ impl Trial {
 
 /// A crash inside a longer outage of the same host would change nothing and never fire. Such a pair swaps its ends: the
 /// host is down for as long as before, and both faults act.
-fn untangle_outages(faults: &mut [PlannedFault]) {
+pub(crate) fn untangle_outages(faults: &mut [PlannedFault]) {
     let mut order: Vec<usize> = (0..faults.len()).filter(|index| outage(&mut faults[*index]).is_some()).collect();
     order.sort_by_key(|index| faults[*index].window_ms().0);
     for position in 1..order.len() {
@@ -140,6 +142,22 @@ pub fn seeded_runner(seed: u64, purpose: &str) -> TestRunner {
     hasher.update(purpose.as_bytes());
     let key: [u8; 32] = hasher.finalize().into();
     TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &key))
+}
+
+impl Trial {
+    /// The keys at which faults of this trial may be aimed.
+    pub fn command_keys(&self) -> Vec<String> {
+        command_keys(&self.workload)
+    }
+
+    /// The trial with these faults, numbered anew from 1, inside their budget and none of them without an effect.
+    pub(crate) fn with_faults(mut self, faults: Vec<Fault>) -> Trial {
+        let number = |(index, fault)| PlannedFault { id: index as u32 + 1, fault };
+        self.faults =
+            budget::within(faults, self.phases.chaos_window_ms()).into_iter().enumerate().map(number).collect();
+        untangle_outages(&mut self.faults);
+        self
+    }
 }
 
 /// The keys by which the planned commands show in AWS calls: those of their idempotency records.
