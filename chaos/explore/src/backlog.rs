@@ -167,6 +167,8 @@ impl Backlog {
                 self.unstreamed.remove(key);
                 *at
             }
+            // A version that goes its way is no work that waits.
+            JournalEntry::SchemaVersion(_) => return,
             JournalEntry::Message(step) => {
                 if step.service == Service::Kinesis
                     && step.step == MessageStepKind::Accepted

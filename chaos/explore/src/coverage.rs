@@ -265,7 +265,7 @@ impl Book {
                     self.count(format!("note:{service}/{word}"));
                 }
             }
-            JournalEntry::Write { .. } => {}
+            JournalEntry::Write { .. } | JournalEntry::SchemaVersion(_) => {}
         }
     }
 }

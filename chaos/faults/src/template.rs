@@ -444,6 +444,7 @@ fn default_operations(kind: FaultKind, service: Service) -> &'static [&'static s
         (Service::Sqs, _) => &["ReceiveMessage", "DeleteMessageBatch"],
         (Service::Sns, _) => &["PublishBatch"],
         (Service::Lambda, _) => &["Invoke"],
+        (Service::Glue, _) => &["GetSchemaVersion", "GetSchemaByDefinition", "RegisterSchemaVersion"],
         (Service::Dynamodb, _) => match kind {
             FaultKind::ErrorAfter
             | FaultKind::LostAnswer

@@ -176,6 +176,21 @@ fn boto3_sees_kinesis_as_it_sees_that_of_moto() {
 }
 
 #[test]
+fn boto3_sees_the_schema_registry_as_it_sees_that_of_moto() {
+    let Some(programs) = programs_or_skip() else { return };
+    let (_ours, ours_url) = server();
+    let (_moto, moto_url) = moto(programs);
+    let output = Command::new(programs.join("python"))
+        .args(["-B", "glue.py", &ours_url, &moto_url])
+        .current_dir(judges_folder())
+        .output()
+        .expect("python starts");
+    let report = assert_success(&output);
+    println!("{report}");
+    assert!(report.contains(" 0 wrong") && report.contains("the schema registry as expected"), "{report}");
+}
+
+#[test]
 fn the_aws_cli_creates_writes_and_reads() {
     let Some(programs) = programs_or_skip() else { return };
     let (_ours, url) = server();
@@ -203,6 +218,17 @@ fn the_aws_cli_creates_writes_and_reads() {
     let (code, text) = aws(&["dynamodb", "get-item", "--table-name", "nowhere", "--key", r#"{"pk":{"S":"a"}}"#]);
     assert!(matches!(code, Some(REFUSED_1 | REFUSED_2)), "{text}");
     assert!(text.contains("ResourceNotFoundException"), "{text}");
+
+    assert_eq!(aws(&["glue", "create-registry", "--registry-name", "shop"]).0, Some(0));
+    let create = "glue create-schema --registry-id RegistryName=shop --schema-name Order --data-format JSON \
+                  --compatibility BACKWARD --schema-definition {}";
+    let create: Vec<&str> = create.split_whitespace().collect();
+    let (code, created) = aws(&create);
+    let created: serde_json::Value = serde_json::from_str(&created).expect("JSON");
+    assert_eq!((code, &created["SchemaVersionStatus"]), (Some(0), &serde_json::json!("AVAILABLE")));
+    let (code, text) = aws(&["glue", "get-schema", "--schema-id", "RegistryName=shop,SchemaName=Nothing"]);
+    assert!(matches!(code, Some(REFUSED_1 | REFUSED_2)), "{text}");
+    assert!(text.contains("EntityNotFoundException") && text.contains("Schema is not found"), "{text}");
 }
 
 /// How versions 1 and 2 of the AWS CLI exit when the service refuses.

@@ -19,6 +19,7 @@ use crate::{
     },
     entropy::Entropy,
     faults,
+    glue::GlueConfig,
     interface::{
         AnswerFate, Call, CallHook, CallOutcome, CallPlan, EntryFailureCode, Output, Quirk, RefuseBefore, RequestId,
         Service, UnixNanos, WireRequest, WireResponse,
@@ -52,6 +53,7 @@ pub struct CloudConfig {
     pub sns: SnsConfig,
     pub sqs: SqsConfig,
     pub lambda: LambdaConfig,
+    pub glue: GlueConfig,
 }
 
 impl Default for CloudConfig {
@@ -69,6 +71,7 @@ impl Default for CloudConfig {
             sns: SnsConfig::default(),
             sqs: SqsConfig::default(),
             lambda: LambdaConfig::default(),
+            glue: GlueConfig::default(),
         }
     }
 }

@@ -38,11 +38,20 @@ pub enum Service {
     Sqs,
     /// Event source mappings and the runtime API by which functions are invoked.
     Lambda,
+    /// The Schema Registry only.
+    Glue,
 }
 
 impl Service {
-    pub const ALL: [Service; 6] =
-        [Service::Dynamodb, Service::DynamodbStreams, Service::Kinesis, Service::Sns, Service::Sqs, Service::Lambda];
+    pub const ALL: [Service; 7] = [
+        Service::Dynamodb,
+        Service::DynamodbStreams,
+        Service::Kinesis,
+        Service::Sns,
+        Service::Sqs,
+        Service::Lambda,
+        Service::Glue,
+    ];
 
     /// The name used in addresses, traces and host names.
     pub fn name(self) -> &'static str {
@@ -53,6 +62,7 @@ impl Service {
             Service::Sns => "sns",
             Service::Sqs => "sqs",
             Service::Lambda => "lambda",
+            Service::Glue => "glue",
         }
     }
 }
@@ -137,12 +147,12 @@ pub struct CallPlan {
     pub answer: AnswerFate,
     /// For eventual reads: answer with the state of this long ago (bounded by what the table still remembers).
     pub staleness: Option<Duration>,
-    /// What else happens to a call of a stream, topic, queue or function.
+    /// What else happens to a call of a stream, topic, queue, function or schema registry.
     pub quirks: Vec<Quirk>,
 }
 
-/// What can happen to a call of a messaging service beyond being refused, delayed or losing its answer. A quirk that the
-/// operation cannot have does nothing.
+/// What can happen to a call beyond being refused, delayed or losing its answer. A quirk that the operation cannot have
+/// does nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "quirk", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Quirk {
@@ -165,6 +175,11 @@ pub enum Quirk {
     Trim,
     /// A subscriber or a function cannot be reached for this delivery.
     UnreachableTarget,
+    /// The schema version that this call registers stays PENDING: for so long and then goes its usual way, or, without a
+    /// time, for ever. The operator's operation `ReleasePendingVersions` of [`crate::Cloud::call_now`] ends either.
+    StayPending { release_after_ms: Option<u64> },
+    /// The schema version that this call registers ends in FAILURE although nothing is wrong with it.
+    FailVersion,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,7 +202,8 @@ pub enum RefuseBefore {
     InternalServerError,
     /// HTTP 503 with an HTML body, as a load balancer answers.
     ServiceUnavailableHtml,
-    /// TransactionConflict: TransactionCanceledException for a transaction, TransactionConflictException for a single write.
+    /// TransactionConflict: TransactionCanceledException for a transaction, TransactionConflictException for a single write;
+    /// ConcurrentModificationException for a write to the schema registry.
     TransactionConflict,
     /// TransactionInProgressException.
     TransactionInProgress,
@@ -284,6 +300,8 @@ pub enum JournalEntry {
     },
     /// Something happened to a message of a stream, topic or queue, or to an invocation.
     Message(MessageStep),
+    /// A version of a schema was registered, or its status changed.
+    SchemaVersion(SchemaVersionStep),
 }
 
 /// One step in the life of a message.
@@ -336,4 +354,49 @@ pub enum MessageStepKind {
     Returned,
     /// An event source mapping gave up on a batch; the note names the destination and the condition.
     Discarded,
+}
+
+/// One step in the life of a schema version. Events may be accepted under it from the step AVAILABLE to the next one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaVersionStep {
+    pub at: UnixNanos,
+    /// The call that did it; 0 for what the cloud did by itself, or an operator.
+    pub call_sequence: u64,
+    pub registry: String,
+    pub schema: String,
+    pub version_id: String,
+    /// 1, 2, 3 … within the schema.
+    pub number: u64,
+    /// What it is from now on.
+    pub status: SchemaVersionStatus,
+    /// As it was registered. Empty on steps after the first.
+    pub definition: Arc<str>,
+    /// Why a version failed.
+    pub note: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SchemaVersionStatus {
+    /// Registered, and not yet judged.
+    Pending,
+    Available,
+    /// Judged and refused; it keeps its id and its number and is of no use.
+    Failure,
+    Deleting,
+    /// Gone: no call shows this status.
+    Deleted,
+}
+
+impl SchemaVersionStatus {
+    /// As the service writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SchemaVersionStatus::Pending => "PENDING",
+            SchemaVersionStatus::Available => "AVAILABLE",
+            SchemaVersionStatus::Failure => "FAILURE",
+            SchemaVersionStatus::Deleting => "DELETING",
+            SchemaVersionStatus::Deleted => "DELETED",
+        }
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     dynamodb::value::{Item, item_to_json},
-    interface::{Call, CallOutcome, JournalEntry, MessageStep, UnixNanos},
+    interface::{Call, CallOutcome, JournalEntry, MessageStep, SchemaVersionStep, UnixNanos},
 };
 
 /// A journal entry before its images became JSON.
@@ -35,6 +35,7 @@ pub enum RawEntry {
         new_image: Option<Arc<Item>>,
     },
     Message(Box<MessageStep>),
+    SchemaVersion(Box<SchemaVersionStep>),
 }
 
 impl RawEntry {
@@ -42,6 +43,7 @@ impl RawEntry {
         let mut json = |image: &Option<Arc<Item>>| image.as_ref().map(|item| images.json(item));
         match self {
             RawEntry::Message(step) => JournalEntry::Message((**step).clone()),
+            RawEntry::SchemaVersion(step) => JournalEntry::SchemaVersion((**step).clone()),
             RawEntry::Call(pair) => JournalEntry::Call { call: pair.0.clone(), outcome: pair.1.clone() },
             RawEntry::Write { call_sequence, at, table, key, old_image, new_image } => JournalEntry::Write {
                 call_sequence: *call_sequence,

@@ -54,6 +54,8 @@ const CLASSES: &[(&str, f64, f64, f64, &str)] = &[
     ("sqs-receive", 8.0, 20.0, 60.0, NO_SOURCE),
     ("sqs-delete", 6.0, 15.0, 50.0, NO_SOURCE),
     ("sns-publish", 12.0, 25.0, 70.0, NO_SOURCE),
+    ("glue-read", 15.0, 30.0, 100.0, NO_SOURCE),
+    ("glue-write", 25.0, 60.0, 200.0, NO_SOURCE),
     ("lambda-poll", 2.0, 4.0, 10.0, NO_SOURCE),
     ("lambda-invoke", 20.0, 45.0, 150.0, TO_FIT),
 ];

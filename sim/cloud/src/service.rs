@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     assumptions::Assumptions,
     entropy::Entropy,
-    interface::{Call, Quirk, RefuseBefore, Service, UnixNanos, WireRequest},
+    interface::{Call, Quirk, RefuseBefore, SchemaVersionStep, Service, UnixNanos, WireRequest},
     journal::{Journal, RawEntry},
     latency::Cost,
 };
@@ -74,7 +74,7 @@ pub struct Decoded {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallShape {
     /// `place/key`: `stream/partition-key` for each record put, `stream/shard` for reads, `queue` or `queue/message-id`,
-    /// `topic/key`, `function`.
+    /// `topic/key`, `function`, `registry` or `registry/schema`.
     pub keys: Vec<String>,
     pub is_write: bool,
     /// The class and size by which the latency model prices it.
@@ -204,6 +204,13 @@ impl ServiceContext<'_> {
     pub fn note(&mut self, step: MessageStep) {
         if self.journal.keeps() {
             self.journal.push(RawEntry::Message(Box::new(step)));
+        }
+    }
+
+    /// Notes a step of a schema version in the journal of truth.
+    pub fn note_schema_version(&mut self, step: SchemaVersionStep) {
+        if self.journal.keeps() {
+            self.journal.push(RawEntry::SchemaVersion(Box::new(step)));
         }
     }
 

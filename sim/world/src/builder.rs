@@ -33,7 +33,9 @@ pub fn endpoint_name(service: Service, region: &str) -> String {
     match service {
         Service::Dynamodb => format!("dynamodb.{region}.amazonaws.com"),
         Service::DynamodbStreams => format!("streams.dynamodb.{region}.amazonaws.com"),
-        Service::Kinesis | Service::Sns | Service::Sqs | Service::Lambda => format!("{service}.{region}.amazonaws.com"),
+        Service::Kinesis | Service::Sns | Service::Sqs | Service::Lambda | Service::Glue => {
+            format!("{service}.{region}.amazonaws.com")
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use clap::{Parser, ValueEnum};
 use nexus_cloud::{Cloud, CloudConfig, LatencyModel, NoFaults, UnixNanos};
 use nexus_cloud_shell::{EndpointShell, SharedCloud};
 
-/// Serves the simulated AWS (DynamoDB and its streams, Kinesis, SNS, SQS, Lambda) over plain HTTP, in memory.
+/// Serves the simulated AWS (DynamoDB and its streams, Kinesis, SNS, SQS, Lambda, Glue's Schema Registry) over plain HTTP, in memory.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -50,6 +50,7 @@ impl Arguments {
             config.latency = LatencyModel::fixed(0);
             config.assumptions = nexus_cloud::Assumptions::immediate();
             (config.kinesis.creation_ms, config.kinesis.update_ms, config.kinesis.deletion_ms) = (0, 0, 0);
+            config.glue.deletion_ms = 0;
         }
         config.dynamodb.capacity.enforce = self.capacity;
         config.kinesis.enforce_limits = self.capacity;
@@ -99,7 +100,7 @@ fn announce(arguments: &Arguments, port: u16) {
     let region = &arguments.region;
     let usage = format!(
         "listening on {url}\n\
-         services: dynamodb, dynamodbstreams, kinesis, sns, sqs, lambda; everything is kept in memory\n\
+         services: dynamodb, dynamodbstreams, kinesis, sns, sqs, lambda, glue (the Schema Registry); everything is kept in memory\n\
          AWS CLI: AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws --region {region} --endpoint-url {url} dynamodb list-tables\n\
          boto3:   boto3.client(\"dynamodb\", endpoint_url=\"{url}\", region_name=\"{region}\", aws_access_key_id=\"any\", aws_secret_access_key=\"any\")\n"
     );

@@ -36,7 +36,7 @@ impl Quirks {
                 Quirk::DelayDelivery { by_ms } => found.delay += Duration::from_millis(*by_ms),
                 Quirk::DeleteDoesNotStick => found.delete_does_not_stick = true,
                 Quirk::UnreachableTarget => found.unreachable = true,
-                Quirk::ExpireIterator | Quirk::Trim => {}
+                Quirk::ExpireIterator | Quirk::Trim | Quirk::StayPending { .. } | Quirk::FailVersion => {}
             }
         }
         found

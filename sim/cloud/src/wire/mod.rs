@@ -24,7 +24,8 @@ const TARGETS: [(&str, Service); 2] =
     [("DynamoDB_20120810", Service::Dynamodb), ("DynamoDBStreams_20120810", Service::DynamodbStreams)];
 
 /// Targets of the services whose codecs are their own.
-const OTHER_TARGETS: [(&str, Service); 2] = [("Kinesis_20131202", Service::Kinesis), ("AmazonSQS", Service::Sqs)];
+const OTHER_TARGETS: [(&str, Service); 3] =
+    [("Kinesis_20131202", Service::Kinesis), ("AmazonSQS", Service::Sqs), ("AWSGlue", Service::Glue)];
 
 /// The versions of Lambda's API that its operations still carry in their paths.
 const LAMBDA_PATHS: [&str; 3] = ["/2015-03-31/", "/2017-10-31/functions/", "/2019-09-30/functions/"];
@@ -300,7 +301,8 @@ mod tests {
         assert_eq!(route("POST", "/", &headers("DynamoDBStreams_20120810.GetRecords")), Some(Service::DynamodbStreams));
         assert_eq!(route("POST", "/", &headers("Kinesis_20131202.PutRecord")), Some(Service::Kinesis));
         assert_eq!(route("POST", "/", &headers("AmazonSQS.SendMessage")), Some(Service::Sqs));
-        assert_eq!(route("POST", "/", &headers("AWSGlue.GetSchema")), None);
+        assert_eq!(route("POST", "/", &headers("AWSGlue.GetSchema")), Some(Service::Glue));
+        assert_eq!(route("POST", "/", &headers("AWSEvents.PutEvents")), None);
         let form = [("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())];
         assert_eq!(route("POST", "/", &form), Some(Service::Sns));
         assert_eq!(route("GET", "/2018-06-01/runtime/invocation/next", &[]), Some(Service::Lambda));

@@ -1,6 +1,7 @@
 //! A caller without a network: requests in JSON, answers in JSON, time by hand.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod glue;
 pub mod kinesis;
 
 use std::{
