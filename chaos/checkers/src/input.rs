@@ -82,6 +82,31 @@ pub struct GroundTruth {
     /// happened.
     #[serde(default)]
     pub messages: Vec<MessageStep>,
+    /// Every version of the schema registry and each change of its status, in the order in which they happened.
+    #[serde(default)]
+    pub schema_versions: Vec<SchemaVersionStep>,
+}
+
+/// A version of a schema was registered, or its status changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaVersionStep {
+    pub at_ns: u64,
+    pub schema: String,
+    pub version_id: String,
+    /// `PENDING`, `AVAILABLE`, `FAILURE`, `DELETING` or `DELETED`.
+    pub status: String,
+    /// As it was registered; empty on steps after the first.
+    pub definition: String,
+}
+
+/// Where an event version is registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisteredSchema {
+    /// The registry's and the schema's name, as the keys of calls have them: `registry/schema`.
+    pub key: String,
+    pub definition: String,
 }
 
 /// One item changed. Images are DynamoDB JSON.
@@ -262,6 +287,11 @@ pub struct CheckSettings {
     pub poison_events: Vec<String>,
     /// An operator purged queues behind the system's back: what lay in them then, and nothing else, may be missing.
     pub operator_purges: bool,
+    /// Under which schema of the registry, and with which definition, each event version is registered, by `type/version`.
+    /// Empty where no registry is asked.
+    pub registered_schemas: BTreeMap<String, RegisteredSchema>,
+    /// For this long an answer of the registry may be relied on, its staleness included.
+    pub registry_trust_ns: u64,
     /// Operations that a consumer may call for ever, since they only look whether there is work.
     pub polling_operations: Vec<String>,
 }
@@ -275,6 +305,8 @@ impl Default for CheckSettings {
             service_hosts: Vec::new(),
             append_attempts_max: 3,
             decision_rounds_max: 3,
+            registered_schemas: BTreeMap::new(),
+            registry_trust_ns: 2_100 * SECOND_NS,
             token_window_ns: 600 * SECOND_NS,
             healed_at_ns: 0,
             drain_ended_at_ns: u64::MAX,

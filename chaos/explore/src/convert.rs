@@ -1,10 +1,14 @@
 //! From what a played trial left behind to what checkers judge.
 
+use std::collections::BTreeMap;
+
 use nexus_checkers::{
-    AwsCall, CheckInput, CheckSettings, GroundTruth, MessageStep, MessageStepKind, StorageWrite, StreamRecord,
+    AwsCall, CheckInput, CheckSettings, GroundTruth, MessageStep, MessageStepKind, RegisteredSchema, SchemaVersionStep,
+    StorageWrite, StreamRecord,
 };
 use nexus_cloud::{Call, CallOutcome, JournalEntry};
 use nexus_scenario::host_names;
+use nexus_world::registry;
 
 use crate::{
     backlog::{ROGUE_PREFIX, event_id_of},
@@ -33,8 +37,13 @@ fn ground_truth(played: &Played) -> GroundTruth {
         match entry {
             JournalEntry::Call { call, outcome } => truth.calls.push(aws_call(call, outcome)),
             JournalEntry::Message(step) => truth.messages.push(message_step(step)),
-            // No check asks about schema versions.
-            JournalEntry::SchemaVersion(_) => {}
+            JournalEntry::SchemaVersion(step) => truth.schema_versions.push(SchemaVersionStep {
+                at_ns: step.at.0,
+                schema: step.schema.clone(),
+                version_id: step.version_id.clone(),
+                status: step.status.name().to_owned(),
+                definition: step.definition.to_string(),
+            }),
             // What a rogue writer put into the table is not the system's history; its way behind the table is judged.
             JournalEntry::Write { table, key, .. } | JournalEntry::StreamRecord { table, key, .. }
                 if is_rogue(table, key) => {}
@@ -127,6 +136,17 @@ fn poison(played: &Played) -> Vec<String> {
     poison
 }
 
+/// Where each event version is registered, if anybody asks.
+fn registered_schemas(trial: &Trial) -> BTreeMap<String, RegisteredSchema> {
+    if !trial.registry.is_asked {
+        return BTreeMap::new();
+    }
+    registry::registered()
+        .into_iter()
+        .map(|(name, key, definition)| (name, RegisteredSchema { key, definition }))
+        .collect()
+}
+
 /// Whether an operator was told to purge a queue, and did.
 fn purged(trial: &Trial, played: &Played) -> bool {
     let is_purge = |id: u32| {
@@ -161,6 +181,8 @@ fn settings(trial: &Trial, played: &Played) -> CheckSettings {
     let healed_ms = trial.phases.chaos_window_ms().1;
     CheckSettings {
         service_hosts: host_names(trial.topology.command_services),
+        registered_schemas: registered_schemas(trial),
+        registry_trust_ns: (trial.registry.fresh_ms + trial.registry.stale_ms) * 1_000_000,
         token_window_ns: trial.assumptions.token_window_seconds * 1_000_000_000,
         healed_at_ns: EPOCH_UNIX_NS + healed_ms * 1_000_000,
         // A trial ends once it was quiet for this long. One that ran out of time over unanswered customers had no quiet

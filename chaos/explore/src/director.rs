@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use nexus_engine::{Control, Direction, Director, Next};
-use nexus_faults::{EnvironmentFault, Fault, FaultLedger, Firing, OperatorAct, PlannedFault};
+use nexus_faults::{EnvironmentFault, Fault, FaultLedger, Firing, OperatorAct, PlannedFault, SchemaFate};
 
 /// What the director asks its surroundings for and tells them.
 pub trait Surroundings {
@@ -139,6 +139,18 @@ impl<S: Surroundings> PlanDirector<S> {
                 self.waiting_acts.push((id, act.clone()));
                 return;
             }
+            EnvironmentFault::UnusableSchema { event_type, fate, .. } => {
+                self.active.push((id, fault.clone()));
+                match fate {
+                    // It is not there from the start.
+                    SchemaFate::Late => true,
+                    fate => {
+                        let act = OperatorAct::RegisterUnusably { event_type: event_type.clone(), fate: *fate };
+                        self.waiting_acts.push((id, act));
+                        return;
+                    }
+                }
+            }
             EnvironmentFault::OldRelease { .. } | EnvironmentFault::Rollback { .. } => {
                 self.active.push((id, fault.clone()));
                 self.deploy(&fault, now_ms, control);
@@ -182,6 +194,9 @@ impl<S: Surroundings> PlanDirector<S> {
         let Some(position) = self.active.iter().position(|(active_id, _)| *active_id == id) else { return };
         let (_, fault) = self.active.remove(position);
         self.note(control, format!("fault {id} ends"));
+        if let EnvironmentFault::UnusableSchema { event_type, .. } = &fault {
+            self.waiting_acts.push((id, OperatorAct::MendSchema { event_type: event_type.clone() }));
+        }
         self.deploy(&fault, now_ms, control);
         self.renew(&fault, control);
     }
@@ -195,7 +210,8 @@ impl<S: Surroundings> PlanDirector<S> {
             | EnvironmentFault::OldRelease { .. }
             | EnvironmentFault::Rollback { .. }
             | EnvironmentFault::BrownOut { .. }
-            | EnvironmentFault::RetryStorm { .. } => {}
+            | EnvironmentFault::RetryStorm { .. }
+            | EnvironmentFault::UnusableSchema { .. } => {}
             EnvironmentFault::Pause { host, .. } => {
                 let is_paused =
                     |other| matches!(other, &EnvironmentFault::Pause { host: ref paused, .. } if paused == host);

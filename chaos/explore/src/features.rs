@@ -131,6 +131,7 @@ fn time_of(entry: &JournalEntry) -> UnixNanos {
         JournalEntry::Call { outcome, .. } => outcome.at,
         JournalEntry::Write { at, .. } | JournalEntry::StreamRecord { at, .. } => *at,
         JournalEntry::Message(step) => step.at,
+        JournalEntry::SchemaVersion(step) => step.at,
     }
 }
 

@@ -1,8 +1,8 @@
 //! What operators and other producers do to the bus, behind the system's back.
 
-use nexus_cloud::{Cloud, Service, UnixNanos, service::ServiceError};
-use nexus_faults::OperatorAct;
-use nexus_world::bus;
+use nexus_cloud::{Cloud, Quirk, Service, UnixNanos, service::ServiceError};
+use nexus_faults::{OperatorAct, SchemaFate};
+use nexus_world::{bus, registry};
 use serde_json::{Value, json};
 
 use crate::backlog::ROGUE_PREFIX;
@@ -33,6 +33,17 @@ pub fn operate(cloud: &mut Cloud, now: UnixNanos, act: &OperatorAct) -> Result<b
         OperatorAct::SplitShard => split(cloud, now),
         OperatorAct::MergeShards => merge(cloud, now),
         OperatorAct::Redrive { .. } => redrive(cloud, now),
+        OperatorAct::RegisterUnusably { event_type, fate } => {
+            let quirk = match fate {
+                SchemaFate::Failed => Quirk::FailVersion,
+                SchemaFate::Late | SchemaFate::Pending => Quirk::StayPending { release_after_ms: None },
+            };
+            registry::register(cloud, now, event_type, &[quirk]).map(|()| true)
+        }
+        OperatorAct::MendSchema { event_type } => registry::mend(cloud, now, event_type),
+        OperatorAct::PushBreakingSchema { event_type } => {
+            registry::push_breaking_version(cloud, now, event_type).map(|()| true)
+        }
         OperatorAct::Purge { dead_letters: true } => purge(cloud, now, bus::NOTIFICATION_DEAD_LETTERS),
         OperatorAct::Purge { dead_letters: false } => purge(cloud, now, bus::NOTIFICATION_QUEUE),
     }

@@ -6,9 +6,9 @@ use nexus_checkers::Observation;
 use nexus_cloud::{Call, CallOutcome, CloudConfig, JournalEntry, MessageStep, Service, UnixNanos};
 use nexus_cloud_shell::SharedCloud;
 use nexus_engine::{EngineConfig, Program, RunSummary, Trace, TraceRecord, TrueClock, on_fresh_thread};
-use nexus_faults::{FaultLedger, Firing, OperatorAct, PlanHook};
+use nexus_faults::{EnvironmentFault, Fault, FaultLedger, Firing, OperatorAct, PlanHook};
 use nexus_scenario::{Hosting, host_names};
-use nexus_world::{World, WorldBuilder, bus, wiring};
+use nexus_world::{World, WorldBuilder, bus, registry, wiring};
 
 use crate::{
     backlog::Backlog,
@@ -159,11 +159,41 @@ fn add_aws(world: &mut WorldBuilder, trial: &Trial, ledger: &FaultLedger, trace:
             .with(|cloud| cloud.create_table_now(UnixNanos(EPOCH_UNIX_NS), &table))
             .expect("the system's own table definitions are sound");
     }
+    if trial.registry.is_asked {
+        cloud
+            .with(|cloud| registry::set_up(cloud, UnixNanos(EPOCH_UNIX_NS), &unusable_event_types(trial)))
+            .expect("the system's own schemas are sound");
+    }
     cloud
+}
+
+/// Event types of which the registry has no usable version at the start.
+fn unusable_event_types(trial: &Trial) -> Vec<String> {
+    let unusable = trial.faults.iter().filter_map(|planned| match &planned.fault {
+        Fault::Environment(EnvironmentFault::UnusableSchema { event_type, .. }) => Some(event_type.clone()),
+        _ => None,
+    });
+    unusable.collect()
+}
+
+fn asked_registry(trial: &Trial) -> Option<registry::AskedRegistry> {
+    trial.registry.is_asked.then(|| registry::AskedRegistry {
+        fresh_for: Duration::from_millis(trial.registry.fresh_ms),
+        negative_for: Duration::from_millis(trial.registry.negative_ms),
+        stale_for: Duration::from_millis(trial.registry.stale_ms),
+        connect_timeout: Duration::from_millis(trial.service.connect_timeout_ms),
+        attempt_timeout: Duration::from_millis(trial.service.attempt_timeout_ms),
+    })
 }
 
 /// The endpoints that this trial's hosts call.
 fn endpoints(trial: &Trial) -> Vec<Service> {
+    let mut endpoints = bus_endpoints(trial);
+    endpoints.extend(trial.registry.is_asked.then_some(Service::Glue));
+    endpoints
+}
+
+fn bus_endpoints(trial: &Trial) -> Vec<Service> {
     match (trial.bus.is_there(), trial.bus.hosting) {
         (false, _) => ENDPOINTS.to_vec(),
         (true, Hosting::Worker) => BUS_ENDPOINTS.to_vec(),
@@ -213,6 +243,7 @@ fn bus_settings(trial: &Trial) -> bus::BusSettings {
         dead_letter_retention_s: trial.bus.dead_letter_retention_s,
         redrive_after: Duration::from_millis(trial.bus.redrive_from_ms),
         hosted_as_functions: trial.bus.hosting == Hosting::Lambda,
+        registry: asked_registry(trial),
         batch_max: trial.bus.batch_max,
     }
 }
@@ -224,6 +255,7 @@ fn add_command_services(world: &mut WorldBuilder, trial: &Trial) {
         request_deadline: Duration::from_millis(trial.service.request_deadline_ms),
         servers: trial.topology.servers as usize,
         service_time: Duration::from_micros(trial.topology.service_time_us),
+        registry: asked_registry(trial),
     };
     for host in host_names(trial.topology.command_services) {
         let program = wiring::command_service(&settings, world.handles().slowness(&host));
@@ -283,6 +315,11 @@ fn trace_call(trace: &Trace, call: &Call, outcome: &CallOutcome) {
 /// The life of messages belongs to the trace as well.
 fn trace_messages(trace: &Trace, journal: &[JournalEntry]) {
     for entry in journal {
+        if let JournalEntry::SchemaVersion(step) = entry {
+            let elapsed = Duration::from_nanos(step.at.0 - EPOCH_UNIX_NS);
+            let (schema, number, status) = (&step.schema, step.number, step.status.name());
+            trace.line(elapsed, Service::Glue.name(), format!("{schema} version {number} is {status} {}", step.note));
+        }
         let JournalEntry::Message(step) = entry else { continue };
         let MessageStep { at, service, place, step, message_id, key, body, receive_count, note, .. } = step;
         let elapsed = Duration::from_nanos(at.0 - EPOCH_UNIX_NS);

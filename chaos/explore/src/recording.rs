@@ -79,6 +79,10 @@ fn recorded_calls(trial: &Trial, played: &Played) -> Vec<RecordedCall> {
                 effective.insert(step.call_sequence);
                 step.at
             }
+            JournalEntry::SchemaVersion(step) => {
+                effective.insert(step.call_sequence);
+                step.at
+            }
         };
         backlog.take(entry);
         owing_since.insert(at.0, backlog.owed() != (0, 0));

@@ -99,6 +99,10 @@ fault_kinds! {
     Redrive, "redrive", Masked, "An operator moves all dead letters back while traffic goes on.";
     QueuePurge, "queue-purge", Excused, "An operator purges the notification queue, or its dead letters: what lies there is lost, and nothing else may be.";
     WrongRedrive, "wrong-redrive", Detected, "An operator starts a redrive while the consumer still cannot work on the messages.";
+    LateSchema, "late-schema", Detected, "A release is out before its schema: the registry has none of an event type until somebody registers it.";
+    PendingSchema, "pending-schema", Detected, "The registry comes to no judgement: the version of an event type stays PENDING.";
+    FailedSchema, "failed-schema", Detected, "The registry fails a version that is sound, and it is of no use until somebody begins anew.";
+    BreakingSchema, "breaking-schema", Masked, "Somebody registers a version that breaks the readers of an event type; the registry takes it and fails it afterwards.";
 }
 
 impl fmt::Display for FaultKind {

@@ -216,6 +216,12 @@ pub enum EnvironmentFault {
         act: OperatorAct,
         at_ms: u64,
     },
+    /// From the trial's start the registry has no usable version of an event type; at the end somebody puts that right.
+    UnusableSchema {
+        event_type: String,
+        fate: SchemaFate,
+        until_ms: u64,
+    },
     /// The host restarts with a release that does not know an event type, and at the end with the current one.
     OldRelease {
         host: String,
@@ -223,6 +229,16 @@ pub enum EnvironmentFault {
         from_ms: u64,
         until_ms: u64,
     },
+}
+
+/// Why the registry has no usable version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SchemaFate {
+    /// Nobody registered it.
+    Late,
+    Pending,
+    Failed,
 }
 
 /// What operators and other producers do. `number` tells two acts of one kind apart.
@@ -249,6 +265,19 @@ pub enum OperatorAct {
     Purge {
         dead_letters: bool,
     },
+    /// The version of an event type that this release writes is registered, and stays PENDING or ends in FAILURE.
+    RegisterUnusably {
+        event_type: String,
+        fate: SchemaFate,
+    },
+    /// Whatever keeps the event type from having a usable version is put right.
+    MendSchema {
+        event_type: String,
+    },
+    /// A version that asks for a field which no event has.
+    PushBreakingSchema {
+        event_type: String,
+    },
 }
 
 impl OperatorAct {
@@ -262,6 +291,19 @@ impl OperatorAct {
             OperatorAct::Redrive { is_premature: false } => FaultKind::Redrive,
             OperatorAct::Redrive { is_premature: true } => FaultKind::WrongRedrive,
             OperatorAct::Purge { .. } => FaultKind::QueuePurge,
+            OperatorAct::RegisterUnusably { fate, .. } => fate.kind(),
+            OperatorAct::MendSchema { .. } => FaultKind::LateSchema,
+            OperatorAct::PushBreakingSchema { .. } => FaultKind::BreakingSchema,
+        }
+    }
+}
+
+impl SchemaFate {
+    pub fn kind(self) -> FaultKind {
+        match self {
+            SchemaFate::Late => FaultKind::LateSchema,
+            SchemaFate::Pending => FaultKind::PendingSchema,
+            SchemaFate::Failed => FaultKind::FailedSchema,
         }
     }
 }
@@ -277,6 +319,9 @@ impl fmt::Display for OperatorAct {
                 f.write_str("dead-letter queue of notifications")
             }
             OperatorAct::Purge { dead_letters: false } => f.write_str("notification queue"),
+            OperatorAct::RegisterUnusably { event_type, .. }
+            | OperatorAct::MendSchema { event_type }
+            | OperatorAct::PushBreakingSchema { event_type } => write!(f, "schema of {event_type}"),
         }
     }
 }
@@ -298,6 +343,7 @@ impl EnvironmentFault {
             EnvironmentFault::BrownOut { .. } => FaultKind::BrownOut,
             EnvironmentFault::RetryStorm { .. } => FaultKind::RetryStorm,
             EnvironmentFault::Rollback { .. } => FaultKind::Rollback,
+            EnvironmentFault::UnusableSchema { fate, .. } => fate.kind(),
         }
     }
 
@@ -351,7 +397,8 @@ impl EnvironmentFault {
             EnvironmentFault::Rollback { hosts, .. } => hosts.iter().map(String::as_str).collect(),
             EnvironmentFault::Operator { .. }
             | EnvironmentFault::BrownOut { .. }
-            | EnvironmentFault::RetryStorm { .. } => Vec::new(),
+            | EnvironmentFault::RetryStorm { .. }
+            | EnvironmentFault::UnusableSchema { .. } => Vec::new(),
         }
     }
 }
@@ -377,6 +424,7 @@ impl PlannedFault {
                 EnvironmentFault::ClockLeap { at_ms, .. } | EnvironmentFault::Operator { at_ms, .. } => {
                     (*at_ms, *at_ms)
                 }
+                EnvironmentFault::UnusableSchema { until_ms, .. } => (0, *until_ms),
                 EnvironmentFault::Partition { from_ms, until_ms, .. }
                 | EnvironmentFault::SlowLink { from_ms, until_ms, .. }
                 | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
@@ -404,6 +452,9 @@ impl fmt::Display for EnvironmentFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             EnvironmentFault::Crash { host, at_ms, down_ms } => write!(f, "{host} at {at_ms} ms for {down_ms} ms"),
+            EnvironmentFault::UnusableSchema { event_type, until_ms, .. } => {
+                write!(f, "schema of {event_type} until {until_ms} ms")
+            }
             EnvironmentFault::Partition { first, second, one_way, from_ms, until_ms } => {
                 let arrow = if *one_way { "-x>" } else { "<x>" };
                 write!(f, "{first} {arrow} {second} in {from_ms}..{until_ms} ms")

@@ -8,7 +8,7 @@ use proptest::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{CallAddress, CallEffect, EnvironmentFault, Fault, FaultKind, OperatorAct};
+use crate::{CallAddress, CallEffect, EnvironmentFault, Fault, FaultKind, OperatorAct, SchemaFate};
 
 /// A whole number, or a range `[from, to]` with both ends included, from which each fault draws its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +72,7 @@ pub struct FaultTemplate {
     /// host computes, parts per million of a drift.
     #[serde(default)]
     pub strength: Option<Whole>,
-    /// For old releases: the event types that one may not know; each fault draws one. By default any core event's.
+    /// For old releases and schemas: the event types that it may be about; each fault draws one. By default any core event's.
     #[serde(default)]
     pub event_types: Vec<String>,
 }
@@ -174,7 +174,11 @@ impl FaultTemplate {
             | FaultKind::ShardMerge
             | FaultKind::Redrive
             | FaultKind::QueuePurge
-            | FaultKind::WrongRedrive => self.environment_strategy(context)?,
+            | FaultKind::WrongRedrive
+            | FaultKind::LateSchema
+            | FaultKind::PendingSchema
+            | FaultKind::FailedSchema
+            | FaultKind::BreakingSchema => self.environment_strategy(context)?,
             FaultKind::BrownOut => self.brown_out_strategy(context),
             FaultKind::RetryStorm => self.storm_strategy(context),
             _ => self.call_strategy(context)?,
@@ -408,9 +412,17 @@ impl EnvironmentDraw {
             FaultKind::Redrive => act(OperatorAct::Redrive { is_premature: false }),
             FaultKind::QueuePurge => act(OperatorAct::Purge { dead_letters: flip }),
             FaultKind::WrongRedrive => act(OperatorAct::Redrive { is_premature: true }),
+            FaultKind::BreakingSchema => act(OperatorAct::PushBreakingSchema { event_type }),
+            FaultKind::LateSchema => unusable(event_type, SchemaFate::Late, until_ms),
+            FaultKind::PendingSchema => unusable(event_type, SchemaFate::Pending, until_ms),
+            FaultKind::FailedSchema => unusable(event_type, SchemaFate::Failed, until_ms),
             _ => EnvironmentFault::ClockDrift { host, drift_ppm: signed_strength as i32, from_ms, until_ms },
         }
     }
+}
+
+fn unusable(event_type: String, fate: SchemaFate, until_ms: u64) -> EnvironmentFault {
+    EnvironmentFault::UnusableSchema { event_type, fate, until_ms }
 }
 
 /// Event types that go to the core stream.

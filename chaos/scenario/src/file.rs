@@ -15,6 +15,7 @@ pub struct Scenario {
     pub description: String,
     pub topology: Topology,
     pub bus: Bus,
+    pub registry: Registry,
     pub service: Service,
     pub network: Network,
     pub phases: Phases,
@@ -96,6 +97,26 @@ impl Default for Bus {
             redrive_from_ms: 0,
             batch_max: 0,
         }
+    }
+}
+
+/// The registry of schemas, and how long its answers count. Left out: services go by the schemas that they were built with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registry {
+    /// Command services and routers ask the registry whether a schema may be used.
+    pub is_asked: bool,
+    /// How long AVAILABLE is believed.
+    pub fresh_ms: u64,
+    /// How long anything else is believed.
+    pub negative_ms: u64,
+    /// How long after its expiry AVAILABLE still counts while the registry is silent.
+    pub stale_ms: u64,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { is_asked: false, fresh_ms: 300_000, negative_ms: 3_000, stale_ms: 1_800_000 }
     }
 }
 
@@ -240,6 +261,7 @@ struct ScenarioFile {
     description: String,
     topology: Option<Spanned<Topology>>,
     bus: Option<Spanned<Bus>>,
+    registry: Option<Spanned<Registry>>,
     service: Option<Spanned<Service>>,
     network: Option<Spanned<Network>>,
     phases: Option<Spanned<Phases>>,
@@ -306,6 +328,7 @@ fn read(name: &str, text: &str) -> Result<Scenario, Problem> {
         description: file.description,
         topology: value_or_default(file.topology),
         bus: value_or_default(file.bus),
+        registry: value_or_default(file.registry),
         service: value_or_default(file.service),
         network: value_or_default(file.network),
         phases: value_or_default(file.phases),
@@ -381,6 +404,14 @@ fn check_numbers(file: &ScenarioFile) -> Result<(), Problem> {
     }
     if bus.hosts().len() > 64 || bus.core_shards > 64 {
         return at(span_of(&file.bus), "a bus has at most 64 hosts and 64 core shards", "write smaller numbers");
+    }
+    let registry = given_or_default(&file.registry);
+    if registry.fresh_ms == 0 || registry.negative_ms == 0 {
+        return at(
+            span_of(&file.registry),
+            "an answer of the registry counts for a while: fresh_ms and negative_ms are above 0",
+            "write fresh_ms = 300000, negative_ms = 3000",
+        );
     }
     if bus.lease_duration_ms < 1_000
         || bus.visibility_s == 0
@@ -464,6 +495,7 @@ impl Scenario {
                 ("streams", self.bus_endpoints(&["dynamodb-streams"])),
                 ("kinesis", self.bus_endpoints(&["kinesis"])),
                 ("queues", self.bus_endpoints(&["sns", "sqs"])),
+                ("registry", if self.registry.is_asked { vec!["glue".to_owned()] } else { Vec::new() }),
             ],
         }
     }

@@ -48,6 +48,7 @@ fn clip(fault: Fault, (start_ms, end_ms): (u64, u64)) -> Option<Fault> {
                     *down_ms = (*down_ms).clamp(1, end_ms.saturating_sub(*at_ms).max(1));
                 }
                 EnvironmentFault::ClockLeap { at_ms, .. } | EnvironmentFault::Operator { at_ms, .. } => inside(at_ms),
+                EnvironmentFault::UnusableSchema { until_ms, .. } => inside(until_ms),
                 EnvironmentFault::Partition { from_ms, until_ms, .. }
                 | EnvironmentFault::SlowLink { from_ms, until_ms, .. }
                 | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
@@ -118,6 +119,9 @@ impl Spent {
                 spend(&mut self.weather_ms, until_ms - from_ms, weather_max_ms)
             }
             EnvironmentFault::Operator { act, .. } => count(self.acts.entry(act.kind()).or_default(), acts_max(act)),
+            EnvironmentFault::UnusableSchema { fate, .. } => {
+                count(self.acts.entry(fate.kind()).or_default(), Budget::ACTS_PER_KIND_MAX)
+            }
             EnvironmentFault::OldRelease { .. } | EnvironmentFault::Rollback { .. } => {
                 count(self.acts.entry(FaultKind::OldRelease).or_default(), Budget::ACTS_PER_KIND_MAX)
             }

@@ -85,7 +85,7 @@ fn can_be_duplicated(call: &Call) -> bool {
         Service::Kinesis => matches!(call.operation.as_str(), "PutRecord" | "PutRecords"),
         Service::Sqs => matches!(call.operation.as_str(), "SendMessage" | "SendMessageBatch" | "ReceiveMessage"),
         Service::Lambda => call.operation == "Invoke",
-        Service::Dynamodb | Service::DynamodbStreams | Service::Sns => false,
+        Service::Dynamodb | Service::DynamodbStreams | Service::Sns | Service::Glue => false,
     }
 }
 

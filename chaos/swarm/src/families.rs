@@ -16,6 +16,7 @@ fn operations(service: Service) -> &'static [&'static str] {
         Service::Sns => &["PublishBatch"],
         Service::Sqs => &["ReceiveMessage", "DeleteMessageBatch", "SendMessage", "SendMessageBatch"],
         Service::Lambda => &["Invoke"],
+        Service::Glue => &["GetSchemaByDefinition"],
     }
 }
 
@@ -123,6 +124,13 @@ pub fn generic_families(kind: FaultKind, scenario: &Scenario) -> Vec<FaultTempla
         {
             vec![family(kind)]
         }
+        FaultKind::LateSchema | FaultKind::PendingSchema | FaultKind::FailedSchema | FaultKind::BreakingSchema => {
+            if scenario.registry.is_asked {
+                vec![family(kind)]
+            } else {
+                Vec::new()
+            }
+        }
         _ => call_families(kind, scenario),
     }
 }
@@ -131,6 +139,7 @@ fn call_families(kind: FaultKind, scenario: &Scenario) -> Vec<FaultTemplate> {
     let has_bus = scenario.bus.is_there();
     let is_there = |service: &&Service| match service {
         Service::Dynamodb => true,
+        Service::Glue => scenario.registry.is_asked,
         Service::Lambda => has_bus && scenario.bus.hosting == Hosting::Lambda,
         _ => has_bus,
     };
@@ -194,6 +203,7 @@ pub fn skeleton(trial: &Trial) -> Scenario {
         description: String::new(),
         topology: trial.topology.clone(),
         bus: trial.bus.clone(),
+        registry: trial.registry.clone(),
         service: trial.service.clone(),
         network: trial.network.clone(),
         phases: trial.phases.clone(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nexus_faults::{CallAddress, CallEffect, EnvironmentFault, Fault, FaultKind};
+use nexus_faults::{CallAddress, CallEffect, EnvironmentFault, Fault, FaultKind, OperatorAct};
 use nexus_scenario::{Hosting, host_names};
 use proptest::test_runner::TestRunner;
 use serde::{Deserialize, Serialize};
@@ -188,6 +188,7 @@ fn move_by(fault: &mut Fault, by_ms: i64) {
             EnvironmentFault::Crash { at_ms, .. }
             | EnvironmentFault::ClockLeap { at_ms, .. }
             | EnvironmentFault::Operator { at_ms, .. } => *at_ms = shifted(*at_ms, by_ms),
+            EnvironmentFault::UnusableSchema { until_ms, .. } => *until_ms = shifted(*until_ms, by_ms),
             EnvironmentFault::Partition { from_ms, until_ms, .. }
             | EnvironmentFault::SlowLink { from_ms, until_ms, .. }
             | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
@@ -229,6 +230,7 @@ fn change_address(fault: &mut Fault, trial: &Trial, runner: &mut TestRunner) {
                 EnvironmentFault::RetryStorm { .. }
                 | EnvironmentFault::Rollback { .. }
                 | EnvironmentFault::OldRelease { .. }
+                | EnvironmentFault::UnusableSchema { .. }
                 | EnvironmentFault::Operator { .. } => {}
             }
         }
@@ -267,6 +269,8 @@ fn fits(fault: &Fault, trial: &Trial) -> bool {
         Fault::Call { address, .. } => {
             is_endpoint(address.service, trial) && address.host.as_deref().is_none_or(has_host)
         }
+        Fault::Environment(EnvironmentFault::Operator { act: OperatorAct::PushBreakingSchema { .. }, .. })
+        | Fault::Environment(EnvironmentFault::UnusableSchema { .. }) => trial.registry.is_asked,
         Fault::Environment(EnvironmentFault::Operator { .. }) => trial.bus.is_there(),
         Fault::Environment(EnvironmentFault::BrownOut { services, .. }) => {
             services.iter().all(|service| is_endpoint(*service, trial))
@@ -279,6 +283,7 @@ fn fits(fault: &Fault, trial: &Trial) -> bool {
 fn is_endpoint(service: nexus_cloud::Service, trial: &Trial) -> bool {
     match service {
         nexus_cloud::Service::Dynamodb => true,
+        nexus_cloud::Service::Glue => trial.registry.is_asked,
         nexus_cloud::Service::Lambda => trial.bus.is_there() && trial.bus.hosting == Hosting::Lambda,
         _ => trial.bus.is_there(),
     }

@@ -2,7 +2,7 @@
 
 use nexus_cloud::Assumptions;
 use nexus_faults::{EnvironmentFault, Fault, PlannedFault, UnusableTemplate};
-use nexus_scenario::{Bus, Network, Phases, Scenario, Service, Tier, Topology};
+use nexus_scenario::{Bus, Network, Phases, Registry, Scenario, Service, Tier, Topology};
 use nexus_workload::{Action, Workload};
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -30,6 +30,8 @@ pub struct Trial {
     pub topology: Topology,
     #[serde(default)]
     pub bus: Bus,
+    #[serde(default)]
+    pub registry: Registry,
     pub service: Service,
     pub network: Network,
     pub phases: Phases,
@@ -89,6 +91,7 @@ impl Trial {
             seed,
             topology: scenario.topology.clone(),
             bus: scenario.bus.clone(),
+            registry: scenario.registry.clone(),
             service: scenario.service.clone(),
             network: scenario.network.clone(),
             phases,

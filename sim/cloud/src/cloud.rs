@@ -277,11 +277,13 @@ impl Cloud {
                 Event::Output(output) => self.ready.push(output),
                 Event::Deferred(deferred) => self.run_deferred(next.due, *deferred),
                 Event::Wake { service, token } => {
-                    self.with_service(next.due, service, None, |service, context| service.wake(context, token));
+                    self.with_service(next.due, service, (None, &[]), |service, context| service.wake(context, token));
                 }
                 Event::Request { from, request } => self.call_internally(next.due, from, request),
                 Event::Answered { to, token, answer } => {
-                    self.with_service(next.due, to, None, |service, context| service.answered(context, token, answer));
+                    self.with_service(next.due, to, (None, &[]), |service, context| {
+                        service.answered(context, token, answer)
+                    });
                 }
             }
         }
@@ -500,7 +502,7 @@ impl Cloud {
         let execute = |service: &mut dyn SimulatedService, context: &mut crate::service::ServiceContext<'_>| {
             service.execute(context, &call.operation, request)
         };
-        self.with_service(now, call.service, Some((call, &pending.plan.quirks)), execute).unwrap_or_else(|| {
+        self.with_service(now, call.service, (Some(call), &pending.plan.quirks), execute).unwrap_or_else(|| {
             Execution::Answer(Err(ServiceError::client("ServiceUnavailable", "not simulated").with_status(503)))
         })
     }
@@ -510,19 +512,19 @@ impl Cloud {
         &mut self,
         now: UnixNanos,
         service: Service,
-        call: Option<(&Call, &[Quirk])>,
+        (call, quirks): (Option<&Call>, &[Quirk]),
         act: impl FnOnce(&mut dyn SimulatedService, &mut crate::service::ServiceContext<'_>) -> T,
     ) -> Option<T> {
         let simulated = self.services.get_mut(&service)?;
         let mut context = crate::service::ServiceContext {
             now,
-            call_sequence: call.map_or(0, |(call, _)| call.sequence),
-            caller: call.map_or(service.name(), |(call, _)| &call.caller),
+            call_sequence: call.map_or(0, |call| call.sequence),
+            caller: call.map_or(service.name(), |call| &call.caller),
             account_id: &self.config.account_id,
             region: &self.config.region,
             assumptions: &self.config.assumptions,
             entropy: &mut self.entropy,
-            quirks: call.map_or(&[], |(_, quirks)| quirks),
+            quirks,
             journal: &mut self.journal,
             errands: &mut self.errands,
         };
@@ -709,13 +711,28 @@ impl Cloud {
         operation: &str,
         request: serde_json::Value,
     ) -> Result<serde_json::Value, ServiceError> {
+        self.call_now_with_quirks(now, service, operation, request, &[])
+    }
+
+    /// As [`Cloud::call_now`], with what is to go wrong at it. DynamoDB knows no quirks.
+    ///
+    /// # Errors
+    /// As [`Cloud::call_now`].
+    pub fn call_now_with_quirks(
+        &mut self,
+        now: UnixNanos,
+        service: Service,
+        operation: &str,
+        request: serde_json::Value,
+        quirks: &[Quirk],
+    ) -> Result<serde_json::Value, ServiceError> {
         if service == Service::Dynamodb {
             return self.dynamodb_now(now, operation, &request);
         }
         let execute = |simulated: &mut dyn SimulatedService, context: &mut crate::service::ServiceContext<'_>| {
             simulated.execute(context, operation, request)
         };
-        match self.with_service(now, service, None, execute) {
+        match self.with_service(now, service, (None, quirks), execute) {
             Some(Execution::Answer(result)) => result.map(|answer| answer.body),
             Some(Execution::Wait) => Err(ServiceError::client("WouldWait", "the call has to wait for something")),
             None => Err(ServiceError::client("UnknownService", format!("{service} is not behind this interface"))),

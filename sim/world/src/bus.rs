@@ -16,7 +16,7 @@ use nexus_cloud::{Cloud, Service, UnixNanos, service::ServiceError};
 use nexus_dlq_processor::{DeadLetterSource, DlqProcessor, DlqSettings, EventClassifier};
 use nexus_engine::{Compute, Program, SlownessHandle};
 use nexus_event_router::{Router, RouterSettings};
-use nexus_governance::{InvalidSchema, SchemaValidator};
+use nexus_governance::{SchemaGate, SchemaValidator};
 use nexus_lambda_runtime::{FeedFunction, LambdaFunction, LambdaRuntime, QueueFunction};
 use nexus_notification_service::{NotificationSettings, NotificationWorker};
 use nexus_ports::{
@@ -24,10 +24,18 @@ use nexus_ports::{
     Platform, QueueBatchHandler, QueueMessage, RecordFeed, ShardHandler, ShardProgress,
 };
 use nexus_query_dashboard::{Projection, ProjectionSettings};
+use nexus_schemas::SchemaDocument;
 use nexus_stream_worker::{GapListener, GapUnrepaired, StreamWorker, StreamWorkerSettings, unique_worker_id};
 use serde_json::json;
 
-use crate::{AWS_PORT, costly_queue::CostlyQueue, endpoint_name, runtime_api_name, wiring::aws_config_for};
+use crate::{
+    AWS_PORT,
+    costly_queue::CostlyQueue,
+    endpoint_name,
+    registry::{self, AskedRegistry},
+    runtime_api_name,
+    wiring::aws_config_for,
+};
 
 pub const ACCOUNT: &str = "000000000000";
 pub const REGION: &str = "us-east-1";
@@ -60,6 +68,8 @@ pub struct BusSettings {
     /// The dead letters are left alone until this long after the processor's first start.
     pub redrive_after: Duration,
     pub hosted_as_functions: bool,
+    /// The schema registry, where routers ask it before they route.
+    pub registry: Option<AskedRegistry>,
     /// Records or messages asked for at once, at most; 0: the services' own bounds.
     pub batch_max: u32,
 }
@@ -88,23 +98,12 @@ impl Releases {
         installed.insert(host.to_owned(), unknown_event_types);
     }
 
-    fn validator(&self, host: &str) -> Result<SchemaValidator, InvalidSchema> {
+    /// The schemas that the host's release knows.
+    fn documents(&self, host: &str) -> Vec<SchemaDocument> {
         let installed = self.unknown_event_types.lock().unwrap_or_else(PoisonError::into_inner);
-        let unknown = installed.get(host).cloned().unwrap_or_default();
-        drop(installed);
-        let mut documents = Vec::new();
-        for document in
-            nexus_schemas::all().iter().filter(|document| !unknown.contains(&document.event_type.to_owned()))
-        {
-            let (event_type, version) = (document.event_type.to_owned(), document.version);
-            let schema = serde_json::from_str(document.text).map_err(|error| InvalidSchema::NotJson {
-                event_type: event_type.clone(),
-                version,
-                message: error.to_string(),
-            })?;
-            documents.push((event_type, version, schema));
-        }
-        SchemaValidator::compile(&documents)
+        let unknown = installed.get(host).map(Vec::as_slice).unwrap_or_default();
+        let is_known = |document: &&SchemaDocument| !unknown.iter().any(|unknown| unknown == document.event_type);
+        nexus_schemas::all().iter().filter(is_known).copied().collect()
     }
 }
 
@@ -114,8 +113,8 @@ pub fn router(settings: &BusSettings, releases: &Releases, slowness: SlownessHan
     Arc::new(move |platform, _start_count| {
         let (settings, releases, slowness) = (settings.clone(), releases.clone(), slowness.clone());
         Box::pin(async move {
-            let validator = releases.validator(&platform.host)?;
-            let router = event_router(&platform, &settings, validator);
+            let schemas = registry::gate(&platform, settings.registry.as_ref(), &releases.documents(&platform.host))?;
+            let router = event_router(&platform, &settings, schemas);
             let catalogue =
                 DynamoStreamCatalogue::new(&platform, &settings.aws(Service::Dynamodb), &TableNames::default());
             let handler = costing_time(&platform, &settings, slowness, Arc::new(router.clone()));
@@ -140,11 +139,11 @@ pub fn router(settings: &BusSettings, releases: &Releases, slowness: SlownessHan
     })
 }
 
-fn event_router(platform: &Platform, settings: &BusSettings, validator: SchemaValidator) -> Router {
+fn event_router(platform: &Platform, settings: &BusSettings, schemas: SchemaGate) -> Router {
     let dynamodb = settings.aws(Service::Dynamodb);
     Router::new(
         platform.clone(),
-        Arc::new(validator),
+        schemas,
         Arc::new(KinesisStream::new(platform, &settings.aws(Service::Kinesis), CORE_STREAM)),
         Arc::new(SnsTopic::new(platform, &settings.aws(Service::Sns), topic_arn())),
         Arc::new(DynamoParkingLot::new(platform, &dynamodb, &TableNames::default())),
@@ -251,7 +250,8 @@ pub fn dlq_processor(settings: &BusSettings, slowness: SlownessHandle) -> Progra
                 home: Arc::new(queue(&platform, &settings, NOTIFICATION_QUEUE)),
                 classify: Arc::new(EventClassifier::new(dlq_settings.redrives_max, check)),
             };
-            let router = event_router(&platform, &settings, SchemaValidator::from_catalogue()?);
+            let schemas = registry::gate(&platform, settings.registry.as_ref(), nexus_schemas::all())?;
+            let router = event_router(&platform, &settings, schemas);
             let replayers: Vec<(String, Arc<dyn AggregateReplayer>)> = vec![
                 ("router".to_owned(), Arc::new(router)),
                 ("projection".to_owned(), Arc::new(event_projection(&platform, &settings))),

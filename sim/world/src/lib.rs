@@ -6,6 +6,7 @@
 mod builder;
 pub mod bus;
 mod costly_queue;
+pub mod registry;
 pub mod wiring;
 
 pub use builder::{AWS_PORT, World, WorldBuilder, endpoint_host, endpoint_name, runtime_api_name};

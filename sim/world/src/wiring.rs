@@ -7,10 +7,13 @@ use nexus_aws::{AwsConfig, DynamoEventStorage, TableNames};
 use nexus_command_service::{CommandService, CommandServiceSettings as ServiceSettings, router, serve};
 use nexus_engine::{Compute, Program, SlownessHandle};
 use nexus_event_store::{EventStore, EventStoreSettings};
-use nexus_governance::{PolicyEnforcer, SchemaValidator};
+use nexus_governance::PolicyEnforcer;
 use nexus_ports::Platform;
 
-use crate::endpoint_name;
+use crate::{
+    endpoint_name,
+    registry::{self, AskedRegistry},
+};
 
 /// Where the command service listens.
 pub const COMMAND_SERVICE_PORT: u16 = 8080;
@@ -27,6 +30,8 @@ pub struct CommandServiceSettings {
     pub servers: usize,
     /// How long one request keeps a server busy.
     pub service_time: Duration,
+    /// The schema registry, where it is asked before anything is stored.
+    pub registry: Option<AskedRegistry>,
 }
 
 /// Names of the system's tables.
@@ -64,10 +69,10 @@ fn assemble(
     let storage = DynamoEventStorage::new(platform.clone(), &aws_config(settings), TableNames::default());
     let store = EventStore::new(platform.clone(), Arc::new(storage), EventStoreSettings::default());
     let enforcer = Arc::new(PolicyEnforcer::from_catalogue()?);
-    let validator = Arc::new(SchemaValidator::from_catalogue()?);
+    let schemas = registry::gate(platform, settings.registry.as_ref(), nexus_schemas::all())?;
     let service_settings =
         ServiceSettings { request_deadline: settings.request_deadline, ..ServiceSettings::default() };
-    Ok(CommandService::new(platform.clone(), store, enforcer, validator, service_settings))
+    Ok(CommandService::new(platform.clone(), store, enforcer, schemas, service_settings))
 }
 
 /// The system's own storage client as a host would hold it, with default patience: for benchmarks and tests.
@@ -84,6 +89,7 @@ pub fn default_aws_config() -> AwsConfig {
         request_deadline: default.operation_timeout,
         servers: 1,
         service_time: Duration::ZERO,
+        registry: None,
     };
     aws_config(&settings)
 }

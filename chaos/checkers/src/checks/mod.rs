@@ -8,6 +8,7 @@ mod idempotency;
 mod immutability;
 mod lints;
 mod policy;
+mod registry;
 mod schema;
 mod stream;
 mod tokens;
@@ -63,6 +64,8 @@ pub fn write_side() -> Vec<Box<dyn Checker>> {
         Box::new(stream::STREAM_FAITHFUL),
         Box::new(policy::POLICY),
         Box::new(schema::SCHEMA),
+        Box::new(registry::SCHEMA_AVAILABLE),
+        Box::new(registry::SCHEMA_CONFIRMED),
         Box::new(calls::ATTEMPTS_BOUNDED),
         Box::new(tokens::STABLE_TOKEN),
         Box::new(calls::STRONG_READS),
