@@ -90,6 +90,9 @@ pub const LAB: Program = Program { package: "nexus-explore", binary: "nexus-lab"
 /// The simulated AWS behind a socket.
 pub const CLOUD_SERVER: Program = Program { package: "nexus-cloud-shell", binary: "nexus-cloud-server" };
 
+/// Checks, compares and writes up the event schemas.
+pub const SCHEMA_CHECK: Program = Program { package: "nexus-schema-check", binary: "nexus-schema-check" };
+
 /// Builds `program` from the sources in `source_root` and says where it is. Messages go to the error stream only, so that
 /// the started program's output can be piped.
 ///

@@ -23,7 +23,7 @@ use nexus_commands::{BenchKind, BenchOptions, Engine, LabCommand, SimOptions, Xt
 
 use crate::{
     error::XtaskError,
-    flavour::{CLOUD_SERVER, Flavour, LAB},
+    flavour::{CLOUD_SERVER, Flavour, LAB, SCHEMA_CHECK},
     launch::Launch,
     workspace::Workspace,
 };
@@ -55,6 +55,11 @@ fn run(command: XtaskCommand, words: &[OsString]) -> Result<u8, XtaskError> {
             let workspace = Workspace::find()?;
             let executable = flavour::build(&workspace, workspace.root(), CLOUD_SERVER, Flavour::sim(Engine::Turmoil))?;
             // The server's only task is to serve: it takes the options without the word `cloud`.
+            Launch::new(&workspace, executable, words.get(1..).unwrap_or_default()).replace_process()
+        }
+        XtaskCommand::Schema(_) => {
+            let workspace = Workspace::find()?;
+            let executable = flavour::build(&workspace, workspace.root(), SCHEMA_CHECK, Flavour::sim(Engine::Turmoil))?;
             Launch::new(&workspace, executable, words.get(1..).unwrap_or_default()).replace_process()
         }
         XtaskCommand::Test(options) => checks::run(&options),

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `cargo xtask` | [`parse_xtask`] | all |
 //! | `nexus-lab` | [`parse_lab`] | [`LabCommand`] |
+//! | `nexus-schema-check` | [`parse_schema`] | [`SchemaCommand`] |
 //! | `nexus-cloud-server` | [`parse_cloud_server`] | none: the options of [`CloudOptions`] |
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,7 @@ mod engine;
 pub mod exit;
 mod help;
 mod report;
+mod schema;
 mod sim;
 mod test;
 mod values;
@@ -28,6 +30,7 @@ pub use bench::{BenchKind, BenchOptions};
 pub use cloud::{CloudOptions, LatencyChoice};
 pub use engine::{Engine, EngineChoice, UnknownEngine};
 pub use report::{DiffOptions, MergeOptions, ReportCommand, ShowOptions};
+pub use schema::{CompatibilityMode, SchemaCheckOptions, SchemaCommand, SchemaDiffOptions, SchemaDocsOptions};
 pub use sim::{ReplayOptions, ShrinkOptions, SimOptions};
 pub use test::{Step, TestOptions};
 
@@ -48,6 +51,8 @@ pub enum XtaskCommand {
     #[command(flatten)]
     Lab(LabCommand),
     Cloud(CloudOptions),
+    #[command(subcommand, about = "Check, compare or write up the event schemas")]
+    Schema(SchemaCommand),
     Test(TestOptions),
 }
 
@@ -85,6 +90,19 @@ struct CloudServerLine {
     options: CloudOptions,
 }
 
+#[derive(Parser)]
+#[command(
+    name = "nexus-schema-check",
+    about = "The schema tool behind `cargo xtask schema`, which builds and starts it",
+    arg_required_else_help = true,
+    styles = help::STYLES,
+    max_term_width = 110
+)]
+struct SchemaLine {
+    #[command(subcommand)]
+    command: SchemaCommand,
+}
+
 /// The command of `cargo xtask`, its help grouped by purpose.
 pub fn xtask_command() -> clap::Command {
     help::group_commands(XtaskLine::command())
@@ -120,6 +138,14 @@ pub fn parse_lab(arguments: impl IntoIterator<Item = OsString>) -> Result<LabCom
 /// As [`parse_xtask`].
 pub fn parse_cloud_server(arguments: impl IntoIterator<Item = OsString>) -> Result<CloudOptions, clap::Error> {
     CloudServerLine::try_parse_from(arguments).map(|line| line.options)
+}
+
+/// Reads the command line of `nexus-schema-check`; `arguments` begin with the program's name.
+///
+/// # Errors
+/// As [`parse_xtask`].
+pub fn parse_schema(arguments: impl IntoIterator<Item = OsString>) -> Result<SchemaCommand, clap::Error> {
+    SchemaLine::try_parse_from(arguments).map(|line| line.command)
 }
 
 /// What no single value can tell: that values fit together.
