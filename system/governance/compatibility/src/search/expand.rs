@@ -95,9 +95,9 @@ impl Solver {
             if choice.len() > 1 {
                 return self.try_each(kind, &branch, choice);
             }
-            match choice.pop() {
-                Some(way) if self.add_all(kind, &mut branch, way) => {}
-                _ => return Search::Empty,
+            let Some(way) = choice.pop() else { return Search::Empty };
+            if !self.add_all(kind, &mut branch, way) {
+                return Search::Empty;
             }
         }
     }

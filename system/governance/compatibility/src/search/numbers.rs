@@ -1,6 +1,6 @@
 //! Numbers: an interval, multiples to be and not to be, values to avoid.
 
-use bigdecimal::{BigDecimal, One, RoundingMode, Signed, ToPrimitive, Zero, num_bigint::BigInt};
+use bigdecimal::{BigDecimal, One, RoundingMode, ToPrimitive, Zero, num_bigint::BigInt};
 use num_integer::Integer;
 use serde_json::Value;
 
