@@ -78,5 +78,5 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, ToolError> {
 
 fn version_of(file: &Path) -> Option<u32> {
     let number = file.file_name()?.to_str()?.strip_prefix('v')?.strip_suffix(".json")?;
-    number.parse().ok().filter(|version| *version > 0 && version.to_string() == number)
+    number.parse().ok().filter(|version: &u32| *version > 0 && version.to_string() == number)
 }

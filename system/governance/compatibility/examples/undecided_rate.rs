@@ -8,6 +8,9 @@ mod rate;
 
 use generated::pair;
 
+/// Undecided questions that are printed for each row.
+const SHOWN_MAX: usize = 5;
+
 fn main() {
     let table = [
         ("pairs drawn at random", rate::over_generated_pairs(5_000)),
@@ -22,5 +25,6 @@ fn main() {
             rate.undecided,
             100.0 * rate.undecided_share()
         );
+        rate.open.iter().take(SHOWN_MAX).for_each(|name| println!("  {name}"));
     }
 }

@@ -125,6 +125,7 @@ impl Solver {
             excluded: demanded.excluded,
             ..Wanted::default()
         };
+        let mut hints = Vec::new();
         let mut obscure = demanded.predicates.first().map(|(_, predicate)| {
             Reason::Predicate(match predicate.keyword {
                 "format" => format!("the format `{}`", predicate.text),
@@ -135,20 +136,30 @@ impl Solver {
             match (self.automata.of(pattern), sign) {
                 (Some(automaton), true) => wanted.matching.push(automaton),
                 (Some(automaton), false) => wanted.not_matching.push(automaton),
-                (None, _) => obscure = Some(Reason::Pattern(pattern.to_string())),
+                (None, _) => {
+                    hints.extend(letters_of(pattern));
+                    obscure = Some(Reason::Pattern(pattern.to_string()));
+                }
             }
         }
         wanted.matching.extend(self.automata.any_text());
         let count = if obscure.is_some() { TRIED_MAX } else { 1 };
         let found = automaton::search(&wanted, count);
-        let samples = obscure.iter().flat_map(|_| SAMPLES).map(str::to_owned);
+        let is_proof = found.is_complete && found.texts.is_empty();
+        let samples = obscure.iter().flat_map(|_| SAMPLES).map(str::to_owned).chain(hints);
         let candidates: Vec<Value> = found.texts.into_iter().chain(samples).map(Value::String).collect();
         match self.first_fitting(&candidates, demands) {
             Search::Found(value) => Search::Found(value),
-            _ if found.is_complete && (obscure.is_none() || candidates.len() == SAMPLES.len()) => Search::Empty,
+            _ if is_proof => Search::Empty,
             _ => Search::Unknown(obscure.unwrap_or(Reason::Effort)),
         }
     }
+}
+
+/// The runs of letters and digits in a pattern: what it asks for, or warns of, is often written in it.
+fn letters_of(pattern: &str) -> impl Iterator<Item = String> {
+    let runs = pattern.split(|character: char| !character.is_alphanumeric());
+    runs.filter(|run| !run.is_empty()).map(str::to_owned).take(TRIED_MAX)
 }
 
 /// Any string of a fitting length will do, as long as it is not excluded.

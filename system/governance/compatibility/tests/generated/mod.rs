@@ -31,7 +31,7 @@ pub fn document() -> impl Strategy<Value = Value> {
 }
 
 fn pattern() -> impl Strategy<Value = String> {
-    select(vec!["^a", "b$", "^[ab]+$", "^a?b?$", "c", "^(a|ab|abc)$"]).prop_map(str::to_owned)
+    select(vec!["^a", "b$", "^[ab]+$", "^a?b?$", "c", "^(a|ab|abc)$", "^(?!ab)"]).prop_map(str::to_owned)
 }
 
 fn count() -> impl Strategy<Value = Value> {
@@ -71,6 +71,7 @@ fn plain_keyword() -> BoxedStrategy<(&'static str, Value)> {
         1 => count().prop_map(|value| ("minLength", value)),
         1 => count().prop_map(|value| ("maxLength", value)),
         1 => pattern().prop_map(|value| ("pattern", Value::from(value))),
+        1 => select(vec!["date", "ipv4", "uuid"]).prop_map(|value| ("format", Value::from(value))),
         1 => count().prop_map(|value| ("minItems", value)),
         1 => count().prop_map(|value| ("maxItems", value)),
         1 => any::<bool>().prop_map(|value| ("uniqueItems", Value::Bool(value))),

@@ -10,22 +10,27 @@ use serde_json::Value;
 
 use super::pair;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rate {
     pub compatible: u32,
     pub incompatible: u32,
     pub undecided: u32,
+    /// The names of those that were left undecided, where they have names.
+    pub open: Vec<String>,
 }
 
 impl Rate {
-    fn count(&mut self, old: &Value, new: &Value) {
+    fn count(&mut self, name: &str, old: &Value, new: &Value) {
         let (Ok(old), Ok(new)) = (Schema::new(old.clone()), Schema::new(new.clone())) else { return };
         for mode in [Mode::Backward, Mode::Forward] {
             let report = judge(&new, std::slice::from_ref(&old), &Options::new(mode).without_house_rule());
             match report.verdict {
                 Verdict::Compatible => self.compatible += 1,
                 Verdict::Incompatible => self.incompatible += 1,
-                Verdict::Undecided => self.undecided += 1,
+                Verdict::Undecided => {
+                    self.undecided += 1;
+                    self.open.push(format!("{name} ({mode})"));
+                }
             }
         }
     }
@@ -48,7 +53,7 @@ pub fn over_generated_pairs(pairs: u32) -> Rate {
     for _ in 0..pairs {
         if let Ok(tree) = strategy.new_tree(&mut runner) {
             let (old, new) = tree.current();
-            rate.count(&old, &new);
+            rate.count(&format!("{old} -> {new}"), &old, &new);
         }
     }
     rate
@@ -70,6 +75,6 @@ pub fn evolutions() -> Vec<Evolution> {
 
 pub fn over_evolutions() -> Rate {
     let mut rate = Rate::default();
-    evolutions().iter().for_each(|evolution| rate.count(&evolution.old, &evolution.new));
+    evolutions().iter().for_each(|evolution| rate.count(&evolution.name, &evolution.old, &evolution.new));
     rate
 }
