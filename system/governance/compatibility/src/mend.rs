@@ -31,16 +31,20 @@ pub fn for_change(rule: &str, direction: Direction) -> String {
     format!("{advice}; {KEEP_AS_NEW_VERSION}")
 }
 
+/// Whether the rule is about a lower bound, or an upper one.
+fn bound(rule: &str) -> (bool, bool) {
+    let begins = |word: &str| rule.starts_with(word) || rule.starts_with(&format!("exclusive-{word}"));
+    (begins("min"), begins("max"))
+}
+
 fn is_narrowing(rule: &str) -> bool {
-    let lower = rule.starts_with("min") || rule.starts_with("exclusive-min");
-    let upper = rule.starts_with("max") || rule.starts_with("exclusive-max");
-    (lower && rule.ends_with("-raised")) || (upper && rule.ends_with("-lowered")) || rule.ends_with("-added")
+    let (lower, upper) = bound(rule);
+    (lower && rule.ends_with("-raised")) || (upper && rule.ends_with("-lowered")) || ((lower || upper) && rule.ends_with("-added"))
 }
 
 fn is_widening(rule: &str) -> bool {
-    let lower = rule.starts_with("min") || rule.starts_with("exclusive-min");
-    let upper = rule.starts_with("max") || rule.starts_with("exclusive-max");
-    (lower && rule.ends_with("-lowered")) || (upper && rule.ends_with("-raised")) || rule.ends_with("-dropped")
+    let (lower, upper) = bound(rule);
+    (lower && rule.ends_with("-lowered")) || (upper && rule.ends_with("-raised")) || ((lower || upper) && rule.ends_with("-dropped"))
 }
 
 /// Advice for what the house rule names.

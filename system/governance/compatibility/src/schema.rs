@@ -23,7 +23,7 @@ pub enum UnusableSchema {
     TooLarge { characters: usize },
     #[error("at `/$schema`: it declares `{declared}`; declare `http://json-schema.org/draft-07/schema#`, or nothing")]
     NotDraft07 { declared: String },
-    #[error("at `{pointer}`: {message}")]
+    #[error("at `{}`: {message}", if pointer.is_empty() { "/" } else { pointer })]
     Invalid { pointer: String, message: String },
     #[error("at `{pointer}`: `{reference}` leads to another document; copy what it needs into `definitions`")]
     RemoteReference { pointer: String, reference: String },

@@ -60,8 +60,8 @@ fn a_broken_house_rule_without_a_document_says_so() {
 
 #[test]
 fn several_changes_together_are_told_as_such() {
-    let old = usable(json!({"type": "integer", "minimum": 0, "maximum": 9}));
-    let new = usable(json!({"type": "integer", "anyOf": [{"maximum": 3}, {"minimum": 6}]}));
+    let old = usable(json!({"type": "integer", "minimum": 0}));
+    let new = usable(json!({"type": "integer", "minimum": 0, "if": {"maximum": 9}, "then": {"multipleOf": 2}}));
     insta::assert_snapshot!(judge(&new, &[old], &Options::new(Mode::Backward)));
 }
 
@@ -69,7 +69,8 @@ fn several_changes_together_are_told_as_such() {
 fn a_report_for_programs() {
     let old = usable(json!({"type": "integer", "minimum": 0}));
     let new = usable(json!({"type": "integer", "minimum": 1}));
-    insta::assert_json_snapshot!(judge(&new, &[old], &Options::new(Mode::Backward)));
+    let report = judge(&new, &[old], &Options::new(Mode::Backward));
+    insta::assert_snapshot!(serde_json::to_string_pretty(&report).unwrap());
 }
 
 #[test]
