@@ -54,7 +54,9 @@ fn check(file: &Path, page: &str) -> Result<u8, ToolError> {
 fn page(schemas: &Versions) -> Result<String, ToolError> {
     let roles = story::roles()?;
     let mut page = HEAD.to_owned();
-    page.push_str("\n| event | happens to | caused by | destination | consumers | versions |\n|---|---|---|---|---|---|\n");
+    page.push_str(
+        "\n| event | happens to | caused by | destination | consumers | versions |\n|---|---|---|---|---|---|\n",
+    );
     for (event_type, versions) in schemas {
         let role = roles.get(event_type.as_str()).cloned().unwrap_or_default();
         let versions: Vec<String> = versions.keys().map(u32::to_string).collect();
@@ -134,7 +136,8 @@ fn type_of(field: &Value) -> String {
 }
 
 /// Keywords that are no bounds, or that have a column or rows of their own.
-const NO_BOUNDS: [&str; 7] = ["type", "title", "description", "properties", "required", "items", "additionalProperties"];
+const NO_BOUNDS: [&str; 7] =
+    ["type", "title", "description", "properties", "required", "items", "additionalProperties"];
 
 fn bounds_of(field: &Value) -> String {
     let none = Map::new();

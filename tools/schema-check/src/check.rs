@@ -42,7 +42,13 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn problem(&mut self, event_type: &str, version: Option<u32>, message: impl Into<String>, finding: Option<Finding>) {
+    fn problem(
+        &mut self,
+        event_type: &str,
+        version: Option<u32>,
+        message: impl Into<String>,
+        finding: Option<Finding>,
+    ) {
         self.problems.push(Problem { event_type: event_type.to_owned(), version, message: message.into(), finding });
     }
 }
@@ -106,13 +112,20 @@ fn check_released(current: &Versions, released: &Released, outcome: &mut Outcome
                     "the release's manifest names it, and there is no copy of it: copy it as the README there says",
                     None,
                 ),
-                (_, None) => outcome.problem(event_type, Some(version), "it was released, and is gone: restore it", None),
+                (_, None) => {
+                    outcome.problem(event_type, Some(version), "it was released, and is gone: restore it", None)
+                }
                 (Some(copy), Some(today)) => check_unchanged(event_type, version, copy, today, outcome),
             }
         }
         let unlisted = copies.into_iter().flatten().map(|(version, _)| *version).find(|version| version > newest);
         if let Some(version) = unlisted {
-            outcome.problem(event_type, Some(version), "it lies with the release, whose manifest does not name it", None);
+            outcome.problem(
+                event_type,
+                Some(version),
+                "it lies with the release, whose manifest does not name it",
+                None,
+            );
         }
     }
     for event_type in released.schemas.keys().filter(|event_type| !released.listed.contains_key(*event_type)) {
@@ -183,9 +196,10 @@ fn check_bridge(
 }
 
 fn print_json(outcome: &Outcome, options: &Options, released: &Released, schemas: usize) {
-    let undecided = outcome.problems.iter().filter(|problem| {
-        problem.finding.as_ref().is_some_and(|finding| finding.verdict == Verdict::Undecided)
-    });
+    let undecided = outcome
+        .problems
+        .iter()
+        .filter(|problem| problem.finding.as_ref().is_some_and(|finding| finding.verdict == Verdict::Undecided));
     let object = json!({
         "held": outcome.problems.is_empty(),
         "mode": options.mode,

@@ -26,9 +26,9 @@ pub struct Role {
 /// Lives of aggregates, by the commands sent to them, in which every event type occurs.
 fn lives() -> Vec<Vec<Value>> {
     let line = json!({"sku": "BOOK-7", "quantity": 2, "unit_price_cents": 1250});
-    let place = json!({"type": "PlaceOrder", "order_id": "o-1", "customer_id": "c-1", "currency": "EUR", "lines": [line]});
-    let confirm =
-        json!({"type": "ConfirmPayment", "order_id": "o-1", "payment_id": "p-1", "amount_cents": 2500});
+    let place =
+        json!({"type": "PlaceOrder", "order_id": "o-1", "customer_id": "c-1", "currency": "EUR", "lines": [line]});
+    let confirm = json!({"type": "ConfirmPayment", "order_id": "o-1", "payment_id": "p-1", "amount_cents": 2500});
     let ship = json!({"type": "ShipOrder", "order_id": "o-1", "carrier": "DHL", "tracking_number": "JD0146"});
     let cancel = json!({"type": "CancelOrder", "order_id": "o-1", "reason": "changed my mind"});
     let process = json!({
@@ -73,7 +73,8 @@ fn live(life: &[Value], roles: &mut BTreeMap<&'static str, Role>) -> Result<(), 
     let mut view: Option<Value> = None;
     let mut version = Version::START;
     for command in life {
-        let command: Command = serde_json::from_value(command.clone()).map_err(|error| told_wrong(error.to_string()))?;
+        let command: Command =
+            serde_json::from_value(command.clone()).map_err(|error| told_wrong(error.to_string()))?;
         let aggregate = command.aggregate_id().map_err(|error| told_wrong(error.to_string()))?;
         let state = state.get_or_insert_with(|| Aggregate::new(aggregate.kind));
         let events = state.decide(&command).map_err(|refusal| told_wrong(format!("{}: {refusal}", command.name())))?;
@@ -129,10 +130,12 @@ fn consumers(record: &EventRecord, view: &mut Option<Value>) -> Vec<&'static str
             }
             Err(_) => Vec::new(),
         },
-        Some(Destination::Background) => match nexus_notification_service::handle_message(&message(record), UnixTime::from_millis(0)) {
-            nexus_notification_service::Verdict::Notify(_) => vec!["notification-service (outbox)"],
-            nexus_notification_service::Verdict::Poison(_) => Vec::new(),
-        },
+        Some(Destination::Background) => {
+            match nexus_notification_service::handle_message(&message(record), UnixTime::from_millis(0)) {
+                nexus_notification_service::Verdict::Notify(_) => vec!["notification-service (outbox)"],
+                nexus_notification_service::Verdict::Poison(_) => Vec::new(),
+            }
+        }
         None => Vec::new(),
     }
 }

@@ -175,7 +175,11 @@ fn page(tally: &Tally, explained: &Explanations) -> (String, Vec<String>) {
     let mut unexplained: BTreeMap<&str, (&str, &str)> =
         tally.differing.iter().map(|(case, ours, theirs)| (case.as_str(), (ours.as_str(), theirs.as_str()))).collect();
     for explanation in &explained.difference {
-        let _ = write!(page, "\n## Ours: {}. jsoncompat: {}.\n\n{}\n\n", explanation.ours, explanation.theirs, explanation.why);
+        let _ = write!(
+            page,
+            "\n## Ours: {}. jsoncompat: {}.\n\n{}\n\n",
+            explanation.ours, explanation.theirs, explanation.why
+        );
         for case in &explanation.cases {
             let _ = writeln!(page, "- {case}");
             match unexplained.remove(case.as_str()) {

@@ -4,8 +4,8 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use nexus_commands::{
-    BenchKind, CompatibilityMode, Engine, EngineChoice, LabCommand, LatencyChoice, ReportCommand, SchemaCommand, SimOptions, Step,
-    XtaskCommand, parse_cloud_server, parse_lab, parse_schema, parse_xtask,
+    BenchKind, CompatibilityMode, Engine, EngineChoice, LabCommand, LatencyChoice, ReportCommand, SchemaCommand,
+    SimOptions, Step, XtaskCommand, parse_cloud_server, parse_lab, parse_schema, parse_xtask,
 };
 
 fn words(line: &str) -> Vec<OsString> {
@@ -68,7 +68,9 @@ fn bad_lines_are_usage_errors_that_say_what_is_wrong() {
 
 #[test]
 fn help_is_not_an_error() {
-    for line in ["--help", "sim --help", "replay -h", "report merge --help", "help cloud", "test --help", "schema diff --help"] {
+    for line in
+        ["--help", "sim --help", "replay -h", "report merge --help", "help cloud", "test --help", "schema diff --help"]
+    {
         assert_eq!(parse_xtask(words(line)).expect_err(line).exit_code(), 0, "{line}");
     }
 }

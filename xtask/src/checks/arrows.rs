@@ -145,7 +145,9 @@ impl Workspace {
         let (above, below) = (floor(&from.folder), floor(&to.folder));
         match (above, below) {
             _ if above == "system" && to.folder == "sim/interposer" => Some("what ships never links the interposer"),
-            ("system", "sim" | "chaos" | "reports" | "tools" | "xtask") => Some("what ships knows nothing of simulation"),
+            ("system", "sim" | "chaos" | "reports" | "tools" | "xtask") => {
+                Some("what ships knows nothing of simulation")
+            }
             ("sim", "chaos" | "reports" | "tools" | "xtask") => Some("the simulator does not know who torments it"),
             ("reports", _) => Some("the reports model is a leaf"),
             ("system", "system") => rule_within_system(&from.folder, &to.folder),

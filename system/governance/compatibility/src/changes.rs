@@ -147,7 +147,13 @@ impl<'d> Pair<'d> {
         (self.old.get(keyword), self.new.get(keyword))
     }
 
-    fn change(&self, rule: impl Into<String>, path: &[&str], applied: Option<Value>, reverted: Option<Value>) -> Change {
+    fn change(
+        &self,
+        rule: impl Into<String>,
+        path: &[&str],
+        applied: Option<Value>,
+        reverted: Option<Value>,
+    ) -> Change {
         let at = |fields: &Map<String, Value>| {
             let mut found = path.first().and_then(|first| fields.get(*first));
             for name in path.iter().skip(1) {
@@ -233,7 +239,9 @@ impl<'d> Walk<'d> {
         for keyword in ["pattern", "format", "contentMediaType", "contentEncoding"] {
             self.plain(pair, keyword);
         }
-        if pair.both("uniqueItems").0.unwrap_or(&Value::Bool(false)) != pair.both("uniqueItems").1.unwrap_or(&Value::Bool(false)) {
+        if pair.both("uniqueItems").0.unwrap_or(&Value::Bool(false))
+            != pair.both("uniqueItems").1.unwrap_or(&Value::Bool(false))
+        {
             self.plain(pair, "uniqueItems");
         }
         self.required(pair);
@@ -263,7 +271,9 @@ impl<'d> Walk<'d> {
             self.plain(pair, "type");
         }
         self.plain(pair, "const");
-        let (Some(Value::Array(old)), Some(Value::Array(new))) = pair.both("enum") else { return self.plain(pair, "enum") };
+        let (Some(Value::Array(old)), Some(Value::Array(new))) = pair.both("enum") else {
+            return self.plain(pair, "enum");
+        };
         let without = |all: &[Value], others: &[Value]| -> Vec<Value> {
             all.iter().filter(|value| !others.iter().any(|other| same_value(other, value))).cloned().collect()
         };
@@ -271,7 +281,12 @@ impl<'d> Walk<'d> {
         let joined = |kept: &[Value], more: &[Value]| Some(Value::Array([kept, more].concat()));
         if !removed.is_empty() {
             let kept = without(old, &removed);
-            self.found.changes.push(pair.change("enum-value-removed", &["enum"], Some(kept.into()), joined(new, &removed)));
+            self.found.changes.push(pair.change(
+                "enum-value-removed",
+                &["enum"],
+                Some(kept.into()),
+                joined(new, &removed),
+            ));
         }
         if !added.is_empty() {
             let kept = without(new, &added);
@@ -291,7 +306,9 @@ impl<'d> Walk<'d> {
     }
 
     fn numbers(&mut self, pair: &Pair<'d>, keyword: &str) {
-        let (Some(Value::Number(old)), Some(Value::Number(new))) = pair.both(keyword) else { return self.plain(pair, keyword) };
+        let (Some(Value::Number(old)), Some(Value::Number(new))) = pair.both(keyword) else {
+            return self.plain(pair, keyword);
+        };
         let (old, new) = (decimal_of(old), decimal_of(new));
         let verb = match new.cmp(&old) {
             std::cmp::Ordering::Equal => return,

@@ -40,7 +40,11 @@ impl Closer<'_> {
             return *closed;
         }
         let slot = self.graph.reserve();
-        if is_whole { self.whole.insert(node, slot) } else { self.within.insert(node, slot) };
+        if is_whole {
+            self.whole.insert(node, slot)
+        } else {
+            self.within.insert(node, slot)
+        };
         let assertions = self.graph.assertions(node);
         let mut closed: Vec<Assertion> = assertions.iter().map(|assertion| self.close_assertion(assertion)).collect();
         if is_whole {
@@ -93,7 +97,8 @@ impl Closer<'_> {
         }
         let names: Vec<Value> = declared.names.iter().map(|name| Value::String(name.to_string())).collect();
         let listed = self.graph.one_of(&names);
-        let patterns = declared.patterns.into_iter().map(|pattern| self.graph.intern(vec![Assertion::Pattern(pattern)]));
+        let patterns =
+            declared.patterns.into_iter().map(|pattern| self.graph.intern(vec![Assertion::Pattern(pattern)]));
         let ways: Vec<NodeId> = std::iter::once(listed).chain(patterns.collect::<Vec<_>>()).collect();
         Some(Assertion::Names(self.graph.intern(vec![Assertion::AnyOf(ways.into())])))
     }

@@ -94,8 +94,7 @@ impl Kinds {
             (Kind::Array, "array"),
             (Kind::Object, "object"),
         ];
-        let mut names: Vec<_> =
-            table.iter().filter(|(kind, _)| self.contains(*kind)).map(|(_, name)| *name).collect();
+        let mut names: Vec<_> = table.iter().filter(|(kind, _)| self.contains(*kind)).map(|(_, name)| *name).collect();
         match (self.contains(Kind::Integer), self.contains(Kind::Fraction)) {
             (true, true) => names.push("number"),
             (true, false) => names.push("integer"),
@@ -119,21 +118,37 @@ pub struct Predicate {
 pub enum Assertion {
     Kinds(Kinds),
     /// Arrays and objects among the values also stand as nodes, which say the same by structure.
-    Among { values: Rc<[Value]>, containers: Rc<[(Kind, NodeId)]> },
+    Among {
+        values: Rc<[Value]>,
+        containers: Rc<[(Kind, NodeId)]>,
+    },
     AllOf(Rc<[NodeId]>),
     AnyOf(Rc<[NodeId]>),
     OneOf(Rc<[NodeId]>),
     Not(NodeId),
-    IfThenElse { condition: NodeId, then: NodeId, otherwise: NodeId },
-    Lower { bound: BigDecimal, exclusive: bool },
-    Upper { bound: BigDecimal, exclusive: bool },
+    IfThenElse {
+        condition: NodeId,
+        then: NodeId,
+        otherwise: NodeId,
+    },
+    Lower {
+        bound: BigDecimal,
+        exclusive: bool,
+    },
+    Upper {
+        bound: BigDecimal,
+        exclusive: bool,
+    },
     MultipleOf(BigDecimal),
     LengthMin(u64),
     LengthMax(u64),
     Pattern(Rc<str>),
     Predicate(Predicate),
     /// Every item from this index on.
-    ItemsFrom { start: usize, node: NodeId },
+    ItemsFrom {
+        start: usize,
+        node: NodeId,
+    },
     ItemsTuple(Rc<[NodeId]>),
     Contains(NodeId),
     ItemsMin(u64),
@@ -141,14 +156,27 @@ pub enum Assertion {
     Unique,
     Required(Rc<[Rc<str>]>),
     Properties(Rc<BTreeMap<Rc<str>, NodeId>>),
-    PatternProperty { pattern: Rc<str>, node: NodeId },
+    PatternProperty {
+        pattern: Rc<str>,
+        node: NodeId,
+    },
     /// Every property that is neither among the names nor matches a pattern.
-    Additional { names: Rc<BTreeSet<Rc<str>>>, patterns: Rc<[Rc<str>]>, node: NodeId },
+    Additional {
+        names: Rc<BTreeSet<Rc<str>>>,
+        patterns: Rc<[Rc<str>]>,
+        node: NodeId,
+    },
     Names(NodeId),
     PropertiesMin(u64),
     PropertiesMax(u64),
-    DependsOnNames { name: Rc<str>, required: Rc<[Rc<str>]> },
-    DependsOnNode { name: Rc<str>, node: NodeId },
+    DependsOnNames {
+        name: Rc<str>,
+        required: Rc<[Rc<str>]>,
+    },
+    DependsOnNode {
+        name: Rc<str>,
+        node: NodeId,
+    },
 }
 
 impl Assertion {
@@ -405,7 +433,12 @@ impl<'d> Reader<'d, '_> {
         Ok(self.graph.intern(found))
     }
 
-    fn child(&mut self, fields: &'d Map<String, Value>, place: &str, keyword: &str) -> Result<Option<NodeId>, UnusableSchema> {
+    fn child(
+        &mut self,
+        fields: &'d Map<String, Value>,
+        place: &str,
+        keyword: &str,
+    ) -> Result<Option<NodeId>, UnusableSchema> {
         let about_a_part = !matches!(keyword, "not" | "if" | "then" | "else");
         let place = pointer::join(place, keyword);
         fields.get(keyword).map(|schema| self.read(schema, &place, about_a_part)).transpose()

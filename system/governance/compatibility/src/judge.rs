@@ -20,7 +20,8 @@ use crate::{
 /// The first version of a schema is compatible with nothing before it, in every mode.
 pub fn judge<S: Borrow<Schema>>(new: &Schema, previous: &[S], options: &Options) -> Report {
     let newest = previous.len().saturating_sub(1);
-    let compared = previous.iter().map(Borrow::borrow).zip(1..).skip(if options.mode.is_transitive() { 0 } else { newest });
+    let compared =
+        previous.iter().map(Borrow::borrow).zip(1..).skip(if options.mode.is_transitive() { 0 } else { newest });
     let mut findings = Vec::new();
     match options.mode {
         Mode::None => {}
@@ -115,9 +116,9 @@ impl<'s> Pairing<'s> {
             Search::Empty => Sought::Nothing,
             Search::Unknown(reason) => Sought::Unsettled(reason.to_string()),
             Search::Found(document) if self.is_verified(writer, &document) => Sought::Document(document),
-            Search::Found(document) => Sought::Unsettled(format!(
-                "the search and the validator do not agree about the document {document}"
-            )),
+            Search::Found(document) => {
+                Sought::Unsettled(format!("the search and the validator do not agree about the document {document}"))
+            }
         }
     }
 
@@ -252,9 +253,7 @@ impl<'s> Pairing<'s> {
     fn by_rule(&mut self, rule: &str, change: &Change) -> Finding {
         let example = [Direction::Backward, Direction::Forward].into_iter().find_map(|direction| {
             match self.because_of(change, direction) {
-                Sought::Document(document) => {
-                    Some(Counterexample { document, accepted_by: self.sides(direction).0 })
-                }
+                Sought::Document(document) => Some(Counterexample { document, accepted_by: self.sides(direction).0 }),
                 Sought::Nothing | Sought::Unsettled(_) => None,
             }
         });

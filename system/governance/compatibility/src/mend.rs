@@ -39,12 +39,16 @@ fn bound(rule: &str) -> (bool, bool) {
 
 fn is_narrowing(rule: &str) -> bool {
     let (lower, upper) = bound(rule);
-    (lower && rule.ends_with("-raised")) || (upper && rule.ends_with("-lowered")) || ((lower || upper) && rule.ends_with("-added"))
+    (lower && rule.ends_with("-raised"))
+        || (upper && rule.ends_with("-lowered"))
+        || ((lower || upper) && rule.ends_with("-added"))
 }
 
 fn is_widening(rule: &str) -> bool {
     let (lower, upper) = bound(rule);
-    (lower && rule.ends_with("-lowered")) || (upper && rule.ends_with("-raised")) || ((lower || upper) && rule.ends_with("-dropped"))
+    (lower && rule.ends_with("-lowered"))
+        || (upper && rule.ends_with("-raised"))
+        || ((lower || upper) && rule.ends_with("-dropped"))
 }
 
 /// Advice for what the house rule names.

@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn common_multiples_are_the_least() {
-        let table = [("2", "3", "6"), ("0.1", "0.25", "0.5"), ("1", "0.01", "1"), ("1.5", "1", "3"), ("100", "40", "200")];
+        let table =
+            [("2", "3", "6"), ("0.1", "0.25", "0.5"), ("1", "0.01", "1"), ("1.5", "1", "3"), ("100", "40", "200")];
         for (left, right, expected) in table {
             assert_eq!(least_common_multiple(&decimal(left), &decimal(right)), decimal(expected), "{left}, {right}");
         }

@@ -19,8 +19,7 @@ pub struct Target<'d> {
 /// # Errors
 /// It leads to another document, or to nothing.
 pub fn resolve<'d>(document: &'d Value, reference: &str, place: &str) -> Result<Target<'d>, UnusableSchema> {
-    let remote =
-        || UnusableSchema::RemoteReference { pointer: join(place, "$ref"), reference: reference.to_owned() };
+    let remote = || UnusableSchema::RemoteReference { pointer: join(place, "$ref"), reference: reference.to_owned() };
     let (base, fragment) = reference.split_once('#').unwrap_or((reference, ""));
     let own = document.get("$id").and_then(Value::as_str).unwrap_or_default();
     let own = own.split_once('#').map_or(own, |(base, _)| base);
@@ -48,9 +47,10 @@ fn named<'d>(schema: &'d Value, identifier: &str, pointer: String) -> Option<Tar
             }
             fields.iter().find_map(|(name, field)| named(field, identifier, join(&pointer, name)))
         }
-        Value::Array(items) => {
-            items.iter().enumerate().find_map(|(index, item)| named(item, identifier, join(&pointer, &index.to_string())))
-        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| named(item, identifier, join(&pointer, &index.to_string()))),
         _ => None,
     }
 }
@@ -60,7 +60,8 @@ fn percent_decoded(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {
         let code = (*first == b'%').then(|| behind.get(..2)).flatten();
-        let decoded = code.and_then(|code| std::str::from_utf8(code).ok()).and_then(|code| u8::from_str_radix(code, 16).ok());
+        let decoded =
+            code.and_then(|code| std::str::from_utf8(code).ok()).and_then(|code| u8::from_str_radix(code, 16).ok());
         match decoded {
             Some(byte) => {
                 bytes.push(byte);

@@ -27,9 +27,13 @@ pub enum UnusableSchema {
     Invalid { pointer: String, message: String },
     #[error("at `{pointer}`: `{reference}` leads to another document; copy what it needs into `definitions`")]
     RemoteReference { pointer: String, reference: String },
-    #[error("at `{pointer}`: `{reference}` leads nowhere; name a schema of this document, such as `#/definitions/line`")]
+    #[error(
+        "at `{pointer}`: `{reference}` leads nowhere; name a schema of this document, such as `#/definitions/line`"
+    )]
     DanglingReference { pointer: String, reference: String },
-    #[error("at `{pointer}`: the references lead back here without describing anything; let one of them name a property")]
+    #[error(
+        "at `{pointer}`: the references lead back here without describing anything; let one of them name a property"
+    )]
     EndlessReference { pointer: String },
     #[error("at `{pointer}`: an `$id` inside the document moves the base of the references below it; remove it")]
     MovedBase { pointer: String },
@@ -146,7 +150,8 @@ fn refuse_moved_bases(schema: &Value, pointer: &str, is_moved: bool) -> Result<(
         return Err(UnusableSchema::MovedBase { pointer: pointer.to_owned() });
     }
     let identifier = schema.get("$id").and_then(Value::as_str);
-    let is_moved = is_moved || (!pointer.is_empty() && identifier.is_some_and(|identifier| !identifier.starts_with('#')));
+    let is_moved =
+        is_moved || (!pointer.is_empty() && identifier.is_some_and(|identifier| !identifier.starts_with('#')));
     parts(schema, pointer).into_iter().try_for_each(|(pointer, part)| refuse_moved_bases(part, &pointer, is_moved))
 }
 

@@ -47,7 +47,10 @@ fn every_case_is_judged_as_the_table_says() {
         let report = report(&case);
         let rules: BTreeSet<String> = report.findings.iter().map(|finding| finding.rule.clone()).collect();
         if report.verdict.name() != case.verdict || rules != case.rules {
-            wrong.push(format!("{} ({}): wanted {} {:?}, got\n{report}", case.name, case.mode, case.verdict, case.rules));
+            wrong.push(format!(
+                "{} ({}): wanted {} {:?}, got\n{report}",
+                case.name, case.mode, case.verdict, case.rules
+            ));
         }
     }
     assert!(wrong.is_empty(), "{} cases are wrong:\n\n{}", wrong.len(), wrong.join("\n\n"));

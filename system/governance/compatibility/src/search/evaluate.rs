@@ -87,9 +87,10 @@ impl Solver {
             Assertion::Contains(node) => items.iter().any(|item| self.passes(*node, item)),
             Assertion::ItemsMin(least) => items.len() as u64 >= *least,
             Assertion::ItemsMax(most) => items.len() as u64 <= *most,
-            Assertion::Unique => items.iter().enumerate().all(|(index, item)| {
-                !items.iter().take(index).any(|earlier| same_value(earlier, item))
-            }),
+            Assertion::Unique => items
+                .iter()
+                .enumerate()
+                .all(|(index, item)| !items.iter().take(index).any(|earlier| same_value(earlier, item))),
             _ => true,
         }
     }
@@ -103,9 +104,9 @@ impl Solver {
             Assertion::PatternProperty { pattern, node } => {
                 fields.iter().all(|(name, field)| !self.matches(pattern, name) || self.passes(*node, field))
             }
-            Assertion::Additional { names, patterns, node } => fields.iter().all(|(name, field)| {
-                self.is_described(names, patterns, name) || self.passes(*node, field)
-            }),
+            Assertion::Additional { names, patterns, node } => {
+                fields.iter().all(|(name, field)| self.is_described(names, patterns, name) || self.passes(*node, field))
+            }
             Assertion::Names(node) => fields.keys().all(|name| self.passes(*node, &Value::String(name.clone()))),
             Assertion::PropertiesMin(least) => fields.len() as u64 >= *least,
             Assertion::PropertiesMax(most) => fields.len() as u64 <= *most,

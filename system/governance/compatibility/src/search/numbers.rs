@@ -78,8 +78,14 @@ impl Wanted {
     }
 
     fn is_within(&self, number: &BigDecimal) -> bool {
-        let above = self.lower.as_ref().is_none_or(|lower| *number > lower.value || (!lower.exclusive && *number == lower.value));
-        let below = self.upper.as_ref().is_none_or(|upper| *number < upper.value || (!upper.exclusive && *number == upper.value));
+        let above = self
+            .lower
+            .as_ref()
+            .is_none_or(|lower| *number > lower.value || (!lower.exclusive && *number == lower.value));
+        let below = self
+            .upper
+            .as_ref()
+            .is_none_or(|upper| *number < upper.value || (!upper.exclusive && *number == upper.value));
         above && below
     }
 
@@ -116,8 +122,12 @@ impl Wanted {
         let candidates = (0..POINTS_MAX / 10).flat_map(|offset| {
             let offset = BigDecimal::from(offset);
             let near = match (&first, &last) {
-                (Some(first), _) => vec![first + &offset, (first.abs() + BigDecimal::one()) * (&offset + BigDecimal::from(2))],
-                (None, Some(last)) => vec![last - &offset, -(last.abs() + BigDecimal::one()) * (&offset + BigDecimal::from(2))],
+                (Some(first), _) => {
+                    vec![first + &offset, (first.abs() + BigDecimal::one()) * (&offset + BigDecimal::from(2))]
+                }
+                (None, Some(last)) => {
+                    vec![last - &offset, -(last.abs() + BigDecimal::one()) * (&offset + BigDecimal::from(2))]
+                }
                 (None, None) => vec![offset],
             };
             near.into_iter().map(|index| index * grid)
@@ -227,7 +237,7 @@ mod tests {
             match wanted.settle() {
                 Search::Found(Value::Number(number)) => {
                     assert!(expected && wanted.fits(&decimal_of(&number)), "{lower:?} {upper:?} {steps:?}: {number}");
-                    assert_eq!(is_integer(&decimal_of(&number)), !avoided_steps.contains(&"1") );
+                    assert_eq!(is_integer(&decimal_of(&number)), !avoided_steps.contains(&"1"));
                 }
                 other => assert!(!expected && other == Search::Empty, "{lower:?} {upper:?} {steps:?}: {other:?}"),
             }

@@ -160,7 +160,10 @@ impl Demanded {
     fn cells(&self) -> Vec<Cell> {
         let mut cells: Vec<Cell> = vec![Vec::new()];
         for _ in &self.patterns {
-            cells = cells.into_iter().flat_map(|cell| [false, true].map(|matched| [cell.clone(), vec![matched]].concat())).collect();
+            cells = cells
+                .into_iter()
+                .flat_map(|cell| [false, true].map(|matched| [cell.clone(), vec![matched]].concat()))
+                .collect();
         }
         cells
     }

@@ -88,8 +88,14 @@ impl Demanded {
     fn is_contradictory(&self) -> bool {
         let denies_itself = |sign: bool| !sign;
         self.length_max.is_some_and(|most| most < self.length_min)
-            || self.patterns.iter().any(|(sign, pattern)| self.patterns.contains(&(denies_itself(*sign), pattern.clone())))
-            || self.predicates.iter().any(|(sign, known)| self.predicates.contains(&(denies_itself(*sign), known.clone())))
+            || self
+                .patterns
+                .iter()
+                .any(|(sign, pattern)| self.patterns.contains(&(denies_itself(*sign), pattern.clone())))
+            || self
+                .predicates
+                .iter()
+                .any(|(sign, known)| self.predicates.contains(&(denies_itself(*sign), known.clone())))
     }
 }
 

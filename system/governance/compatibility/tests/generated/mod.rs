@@ -8,7 +8,18 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn number() -> impl Strategy<Value = Value> {
-    select(vec![json!(-1), json!(0), json!(0.5), json!(1), json!(1.0), json!(1.5), json!(2), json!(3), json!(4), json!(6)])
+    select(vec![
+        json!(-1),
+        json!(0),
+        json!(0.5),
+        json!(1),
+        json!(1.0),
+        json!(1.5),
+        json!(2),
+        json!(3),
+        json!(4),
+        json!(6),
+    ])
 }
 
 fn scalar() -> impl Strategy<Value = Value> {
@@ -146,12 +157,13 @@ fn with_references(schema: Value, is_top: bool) -> Value {
         Value::Object(fields) => {
             let replaced = fields.into_iter().map(|(name, value)| {
                 let value = match (name.as_str(), value) {
-                    ("items" | "additionalProperties" | "additionalItems" | "contains", value @ (Value::Object(_) | Value::Bool(_))) => {
-                        with_references(value, false)
-                    }
-                    ("properties" | "patternProperties", Value::Object(parts)) => {
-                        Value::Object(parts.into_iter().map(|(name, part)| (name, with_references(part, false))).collect())
-                    }
+                    (
+                        "items" | "additionalProperties" | "additionalItems" | "contains",
+                        value @ (Value::Object(_) | Value::Bool(_)),
+                    ) => with_references(value, false),
+                    ("properties" | "patternProperties", Value::Object(parts)) => Value::Object(
+                        parts.into_iter().map(|(name, part)| (name, with_references(part, false))).collect(),
+                    ),
                     (_, value) => value,
                 };
                 (name, value)
@@ -167,7 +179,8 @@ pub fn pair() -> impl Strategy<Value = (Value, Value)> {
     let any_schema = prop_oneof![4 => schema().boxed(), 1 => recursive_schema().boxed()];
     prop_oneof![
         (any_schema.clone(), any_schema.clone()),
-        (any_schema.clone(), plain_keyword()).prop_map(|(old, (keyword, value))| (old.clone(), put(old, keyword, value))),
+        (any_schema.clone(), plain_keyword())
+            .prop_map(|(old, (keyword, value))| (old.clone(), put(old, keyword, value))),
         (any_schema, any::<prop::sample::Index>()).prop_map(|(old, index)| (old.clone(), without_one(old, &index))),
     ]
 }
