@@ -48,7 +48,6 @@ fn bad_lines_are_usage_errors_that_say_what_is_wrong() {
         ("cloud --latency slow", "possible values: none, model"),
         ("report diff a.json", "<AFTER>"),
         ("report show --coverage --engines a.json", "cannot be used with"),
-        ("schema", "a subcommand"),
         ("schema diff a.json", "<NEW>"),
         ("schema diff a.json b.json --mode SIDEWAYS", "possible values: NONE, DISABLED, BACKWARD"),
         ("schema docs --json", "unexpected argument '--json'"),
