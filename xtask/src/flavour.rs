@@ -93,6 +93,9 @@ pub const CLOUD_SERVER: Program = Program { package: "nexus-cloud-shell", binary
 /// Makes and checks the templates of the deployment.
 pub const DEPLOY_TOOL: Program = Program { package: "nexus-deploy-tool", binary: "nexus-deploy" };
 
+/// Checks, compares and writes up the event schemas.
+pub const SCHEMA_CHECK: Program = Program { package: "nexus-schema-check", binary: "nexus-schema-check" };
+
 /// Builds `program` from the sources in `source_root` and says where it is. Messages go to the error stream only, so that
 /// the started program's output can be piped.
 ///

@@ -23,7 +23,7 @@ use nexus_commands::{BenchKind, BenchOptions, ChaosOptions, Engine, LabCommand, 
 
 use crate::{
     error::XtaskError,
-    flavour::{CLOUD_SERVER, DEPLOY_TOOL, Flavour, LAB},
+    flavour::{CLOUD_SERVER, DEPLOY_TOOL, Flavour, LAB, SCHEMA_CHECK},
     launch::Launch,
     workspace::Workspace,
 };
@@ -62,6 +62,11 @@ fn run(command: XtaskCommand, words: &[OsString]) -> Result<u8, XtaskError> {
             let workspace = Workspace::find()?;
             let executable = flavour::build(&workspace, workspace.root(), DEPLOY_TOOL, Flavour::sim(Engine::Turmoil))?;
             // The tool's only task is the deployment: it takes the rest without the word `deploy`.
+            Launch::new(&workspace, executable, words.get(1..).unwrap_or_default()).replace_process()
+        }
+        XtaskCommand::Schema(_) => {
+            let workspace = Workspace::find()?;
+            let executable = flavour::build(&workspace, workspace.root(), SCHEMA_CHECK, Flavour::sim(Engine::Turmoil))?;
             Launch::new(&workspace, executable, words.get(1..).unwrap_or_default()).replace_process()
         }
         XtaskCommand::Test(options) => checks::run(&options),

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `cargo xtask` | [`parse_xtask`] | all |
 //! | `nexus-lab` | [`parse_lab`] | [`LabCommand`] |
+//! | `nexus-schema-check` | [`parse_schema`] | [`SchemaCommand`] |
 //! | `nexus-cloud-server` | [`parse_cloud_server`] | none: the options of [`CloudOptions`] |
 //! | `nexus-deploy` | [`parse_deploy`] | [`DeployCommand`] |
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ mod engine;
 pub mod exit;
 mod help;
 mod report;
+mod schema;
 mod sim;
 mod test;
 mod values;
@@ -33,6 +35,7 @@ pub use cloud::{CloudOptions, LatencyChoice};
 pub use deploy::{DeployCommand, SynthOptions, ValidateOptions};
 pub use engine::{Engine, EngineChoice, UnknownEngine};
 pub use report::{DiffOptions, MergeOptions, ReportCommand, ShowOptions};
+pub use schema::{CompatibilityMode, SchemaCheckOptions, SchemaCommand, SchemaDiffOptions, SchemaDocsOptions};
 pub use sim::{ReplayOptions, ShrinkOptions, SimOptions};
 pub use test::{Step, TestOptions};
 
@@ -56,6 +59,8 @@ pub enum XtaskCommand {
     Cloud(CloudOptions),
     #[command(subcommand, about = "Write or check the templates that deploy the system")]
     Deploy(DeployCommand),
+    #[command(subcommand, about = "Check, compare or write up the event schemas")]
+    Schema(SchemaCommand),
     Test(TestOptions),
 }
 
@@ -98,6 +103,19 @@ struct CloudServerLine {
 struct DeployLine {
     #[command(subcommand)]
     command: DeployCommand,
+}
+
+#[derive(Parser)]
+#[command(
+    name = "nexus-schema-check",
+    about = "The schema tool behind `cargo xtask schema`, which builds and starts it",
+    arg_required_else_help = true,
+    styles = help::STYLES,
+    max_term_width = 110
+)]
+struct SchemaLine {
+    #[command(subcommand)]
+    command: SchemaCommand,
 }
 
 /// The command of `cargo xtask`, its help grouped by purpose.
@@ -143,6 +161,14 @@ pub fn parse_cloud_server(arguments: impl IntoIterator<Item = OsString>) -> Resu
 /// As [`parse_xtask`].
 pub fn parse_deploy(arguments: impl IntoIterator<Item = OsString>) -> Result<DeployCommand, clap::Error> {
     DeployLine::try_parse_from(arguments).map(|line| line.command)
+}
+
+/// Reads the command line of `nexus-schema-check`; `arguments` begin with the program's name.
+///
+/// # Errors
+/// As [`parse_xtask`].
+pub fn parse_schema(arguments: impl IntoIterator<Item = OsString>) -> Result<SchemaCommand, clap::Error> {
+    SchemaLine::try_parse_from(arguments).map(|line| line.command)
 }
 
 /// What no single value can tell: that values fit together.

@@ -4,8 +4,8 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use nexus_commands::{
-    BenchKind, Engine, EngineChoice, LabCommand, LatencyChoice, ReportCommand, SimOptions, Step, XtaskCommand,
-    parse_cloud_server, parse_lab, parse_xtask,
+    BenchKind, CompatibilityMode, Engine, EngineChoice, LabCommand, LatencyChoice, ReportCommand, SchemaCommand,
+    SimOptions, Step, XtaskCommand, parse_cloud_server, parse_lab, parse_schema, parse_xtask,
 };
 
 fn words(line: &str) -> Vec<OsString> {
@@ -56,6 +56,9 @@ fn bad_lines_are_usage_errors_that_say_what_is_wrong() {
         ("cloud --latency slow", "possible values: none, model"),
         ("report diff a.json", "<AFTER>"),
         ("report show --coverage --engines a.json", "cannot be used with"),
+        ("schema diff a.json", "<NEW>"),
+        ("schema diff a.json b.json --mode SIDEWAYS", "possible values: NONE, DISABLED, BACKWARD"),
+        ("schema docs --json", "unexpected argument '--json'"),
         ("report merge a.json --out b.json", "2 values required by '<FILE>"),
         ("report merge a.json b.json", "--out <FILE>"),
         ("test --only everything", "invalid value 'everything' for '--only <STEP>'"),
@@ -74,7 +77,9 @@ fn bad_lines_are_usage_errors_that_say_what_is_wrong() {
 
 #[test]
 fn help_is_not_an_error() {
-    for line in ["--help", "sim --help", "replay -h", "report merge --help", "help cloud", "test --help"] {
+    for line in
+        ["--help", "sim --help", "replay -h", "report merge --help", "help cloud", "test --help", "schema diff --help"]
+    {
         assert_eq!(parse_xtask(words(line)).expect_err(line).exit_code(), 0, "{line}");
     }
 }
@@ -180,6 +185,13 @@ fn bench_and_report_and_cloud_and_test() {
     let cloud = parse_cloud_server(words("--port 0 --host ::1 --latency model")).unwrap();
     assert_eq!((cloud.port, cloud.host.to_string(), cloud.latency), (0, "::1".to_owned(), LatencyChoice::Model));
     assert_eq!(parse_xtask(words("cloud --port 0 --host ::1 --latency model")).unwrap(), XtaskCommand::Cloud(cloud));
+    let diff = parse_schema(words("diff a.json b.json --mode full_all --lenient")).unwrap();
+    match &diff {
+        SchemaCommand::Diff(diff) => assert_eq!((diff.mode, diff.lenient), (CompatibilityMode::FullAll, true)),
+        other => panic!("{other:?}"),
+    }
+    let line = words("schema diff a.json b.json --mode full_all --lenient");
+    assert_eq!(parse_xtask(line).unwrap(), XtaskCommand::Schema(diff));
     match parse_xtask(words("test --only unit --skip fmt")).unwrap() {
         XtaskCommand::Test(test) => assert_eq!(test.steps(), [Step::Unit]),
         other => panic!("{other:?}"),
