@@ -9,7 +9,7 @@ use std::{
 use crate::error::{At, XtaskError};
 
 /// What a build and its trials are made of, when no git is there to ask.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     ".cargo",
     "Cargo.lock",
     "Cargo.toml",
@@ -20,6 +20,7 @@ const SOURCES: [&str; 11] = [
     "scenarios",
     "sim",
     "system",
+    "tools",
     "xtask",
 ];
 

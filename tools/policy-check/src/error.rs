@@ -3,7 +3,6 @@
 use std::{io, path::PathBuf};
 
 use miette::{NamedSource, SourceSpan};
-use nexus_governance::InvalidPolicyBundle;
 
 use crate::yaml::UnreadableDocument;
 
@@ -52,9 +51,6 @@ pub enum CheckError {
     #[error("there is no policy in {}", folder.display())]
     #[diagnostic(help("restore the folder, for instance with git"))]
     NoPolicies { folder: PathBuf },
-
-    #[error("{0}")]
-    Bundle(#[from] InvalidPolicyBundle),
 
     #[error("{file}: {message}")]
     #[diagnostic(help("{help}"))]

@@ -25,7 +25,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Simulate", &["sim", "replay", "shrink"]),
     ("Measure", &["bench", "report"]),
     ("Serve", &["cloud"]),
-    ("Keep the house", &["test"]),
+    ("Keep the house", &["test", "policy", "hooks"]),
 ];
 
 const EXIT_CODES: [(&str, &str); 6] = [

@@ -15,6 +15,7 @@ mod cloud;
 mod engine;
 pub mod exit;
 mod help;
+mod policy;
 mod report;
 mod sim;
 mod test;
@@ -27,6 +28,10 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use bench::{BenchKind, BenchOptions};
 pub use cloud::{CloudOptions, LatencyChoice};
 pub use engine::{Engine, EngineChoice, UnknownEngine};
+pub use policy::{
+    HooksCommand, HooksInstallOptions, PolicyCheckOptions, PolicyCommand, PolicyExplainOptions, PolicyGraphFormat,
+    PolicyGraphOptions, PolicyTestOptions,
+};
 pub use report::{DiffOptions, MergeOptions, ReportCommand, ShowOptions};
 pub use sim::{ReplayOptions, ShrinkOptions, SimOptions};
 pub use test::{Step, TestOptions};
@@ -42,12 +47,16 @@ pub enum LabCommand {
     Report(ReportCommand),
 }
 
-/// What `cargo xtask` does: the laboratory's commands, the simulated cloud, and this repository's checks.
+/// What `cargo xtask` does: the laboratory's commands, the simulated cloud, the policies, and this repository's checks.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum XtaskCommand {
     #[command(flatten)]
     Lab(LabCommand),
     Cloud(CloudOptions),
+    #[command(subcommand, about = "Test, check, draw and explain the policies")]
+    Policy(PolicyCommand),
+    #[command(subcommand, about = "Let git check commits before they are made")]
+    Hooks(HooksCommand),
     Test(TestOptions),
 }
 
@@ -85,6 +94,19 @@ struct CloudServerLine {
     options: CloudOptions,
 }
 
+#[derive(Parser)]
+#[command(
+    name = "nexus-policy-check",
+    about = "The policies at the desk, behind `cargo xtask policy`, which builds and starts it",
+    arg_required_else_help = true,
+    styles = help::STYLES,
+    max_term_width = 110
+)]
+struct PolicyLine {
+    #[command(subcommand)]
+    command: PolicyCommand,
+}
+
 /// The command of `cargo xtask`, its help grouped by purpose.
 pub fn xtask_command() -> clap::Command {
     help::group_commands(XtaskLine::command())
@@ -120,6 +142,14 @@ pub fn parse_lab(arguments: impl IntoIterator<Item = OsString>) -> Result<LabCom
 /// As [`parse_xtask`].
 pub fn parse_cloud_server(arguments: impl IntoIterator<Item = OsString>) -> Result<CloudOptions, clap::Error> {
     CloudServerLine::try_parse_from(arguments).map(|line| line.options)
+}
+
+/// Reads the command line of `nexus-policy-check`; `arguments` begin with the program's name.
+///
+/// # Errors
+/// As [`parse_xtask`].
+pub fn parse_policy(arguments: impl IntoIterator<Item = OsString>) -> Result<PolicyCommand, clap::Error> {
+    PolicyLine::try_parse_from(arguments).map(|line| line.command)
 }
 
 /// What no single value can tell: that values fit together.
