@@ -20,6 +20,7 @@ pub const DESK: &str = "policies/desk";
 pub const RUNTIME: &str = "policies/runtime";
 
 /// A folder of policies: `<name>.rego`, `<name>_test.rego` and `data.json`.
+#[derive(Clone, Debug)]
 pub struct Folder {
     /// Relative to the root of the work tree.
     pub path: String,

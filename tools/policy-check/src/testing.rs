@@ -149,3 +149,54 @@ fn coverage_of(file: &str, rules: Vec<RulePlace>, lines: Option<&(BTreeSet<u32>,
         rules_not_covered,
     }
 }
+
+/// One question that a test puts to a policy, with the settings that it puts in their place.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Asked {
+    pub policy: String,
+    pub input: serde_json::Value,
+    /// `data.<policy>` as it was then; null where the policy has no settings.
+    pub settings: serde_json::Value,
+}
+
+/// Every question that the tests of a folder put to its policies, each once: what another interpreter can be asked, too.
+///
+/// Each policy gets one rule more, which never holds but prints what it is asked.
+///
+/// # Errors
+/// A policy or a test does not parse.
+pub fn asked_by_tests(folder: &Folder) -> Result<Vec<Asked>, CheckError> {
+    let mut listening = folder.clone();
+    for (file, text) in &mut listening.policies {
+        let name = file.trim_end_matches(".rego");
+        let has_settings = folder.data.get(name).is_some();
+        let settings = if has_settings { format!("data.{name}") } else { "null".to_owned() };
+        let print = format!("print(\"{MARK}\", json.marshal([\"{name}\", input, {settings}]))");
+        text.push_str(&format!("\ndeny contains \"never\" if {{\n\t{print}\n\tfalse\n}}\n"));
+        if folder.path == crate::policies::RUNTIME {
+            text.push_str(&format!("\nallow if {{\n\t{print}\n\tfalse\n}}\n"));
+        }
+    }
+    let mut engine = listening.engine(true)?;
+    engine.set_gather_prints(true);
+    for (file, tests) in &listening.tests {
+        let package = package_of(file, folder);
+        let names = tests.lines().filter(|line| line.starts_with("test_")).filter_map(|line| line.split(' ').next());
+        for test in names {
+            engine.eval_rule(format!("data.{package}.{test}")).map_err(|error| CheckError::rego(&error))?;
+        }
+    }
+    let printed = engine.take_prints().map_err(|error| CheckError::rego(&error))?;
+    let mut asked: Vec<Asked> = Vec::new();
+    for line in printed.iter().filter_map(|line| line.split_once(MARK)).map(|(_, text)| text.trim()) {
+        let read = serde_json::from_str::<(String, serde_json::Value, serde_json::Value)>(line);
+        let (policy, input, settings) = read.map_err(|error| CheckError::json("what a test asked", line, &error))?;
+        let one = Asked { policy, input, settings };
+        if !asked.contains(&one) {
+            asked.push(one);
+        }
+    }
+    Ok(asked)
+}
+
+const MARK: &str = "asked-by-a-test:";
