@@ -265,7 +265,6 @@ fn paths_of(tree: &syn::UseTree, before: &str) -> Vec<(String, usize)> {
         syn::UseTree::Rename(rename) => vec![(joined(&rename.ident), rename.ident.span().start().line)],
         syn::UseTree::Glob(glob) => vec![(before.to_owned(), glob.star_token.spans[0].start().line)],
         syn::UseTree::Group(group) => group.items.iter().flat_map(|tree| paths_of(tree, before)).collect(),
-        _ => Vec::new(),
     }
 }
 

@@ -130,27 +130,25 @@ fn snake_case(name: &str) -> String {
 }
 
 fn read_items(file: &str, items: &[Item], adapters: &BTreeSet<&str>, bodies: &mut BTreeMap<String, Body>) {
-    let mut add = |signature: &syn::Signature, visibility: &syn::Visibility, block: &syn::Block| {
+    let mut add = |prefix: &str, signature: &syn::Signature, visibility: &syn::Visibility, block: &syn::Block| {
         let line = signature.ident.span().start().line;
         let is_public = !matches!(visibility, syn::Visibility::Inherited);
         let body = Body { file: file.to_owned(), line, is_public, ..Body::default() };
         let mut reader = Reader { adapters, aliases: BTreeMap::new(), body };
         reader.visit_block(block);
-        let name = signature.ident.to_string();
+        let name = format!("{prefix}{}", signature.ident);
         // A service's own function goes before a helper of the same name elsewhere; the helper is kept beside it.
         let key = if bodies.contains_key(&name) { format!("{name}@{file}") } else { name };
         bodies.insert(key, reader.body);
     };
     for item in items {
         match item {
-            Item::Fn(function) => add(&function.sig, &function.vis, &function.block),
+            Item::Fn(function) => add("", &function.sig, &function.vis, &function.block),
             Item::Impl(block) if !is_test_only(&block.attrs) => {
                 for function in &block.items {
                     if let ImplItem::Fn(function) = function {
                         // Methods are kept apart from the services' functions, whose names some of them share.
-                        let mut signature = function.sig.clone();
-                        signature.ident = syn::Ident::new(&format!("{METHOD}{}", function.sig.ident), function.sig.ident.span());
-                        add(&signature, &function.vis, &function.block);
+                        add(METHOD, &function.sig, &function.vis, &function.block);
                     }
                 }
             }
