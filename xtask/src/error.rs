@@ -39,6 +39,12 @@ pub enum XtaskError {
 
     #[error("every step is excluded")]
     NoSteps,
+
+    #[error("{} has no folder for git's hooks", root.display())]
+    NoHooks { root: PathBuf },
+
+    #[error("there is a pre-commit hook already that is not ours: {}", path.display())]
+    ForeignHook { path: PathBuf },
 }
 
 impl XtaskError {
@@ -60,6 +66,10 @@ impl XtaskError {
             }
             XtaskError::NoPlantedBugs { .. } => "restore the .patch files of that folder, for instance with git",
             XtaskError::PatchDoesNotApply { .. } => "bring the patch up to the source that it changes",
+            XtaskError::NoHooks { .. } => "run the command inside a clone that git made",
+            XtaskError::ForeignHook { .. } => {
+                "call `cargo xtask policy check --changed` from it, or give --force: it is then kept beside ours"
+            }
             XtaskError::NoSteps => "give a step to --only that --skip leaves; `cargo xtask test --list` names them",
         }
     }

@@ -87,6 +87,9 @@ pub struct Program {
 /// Runs trials, shrinks and replays them, measures, and reads records.
 pub const LAB: Program = Program { package: "nexus-explore", binary: "nexus-lab" };
 
+/// Policies at the desk.
+pub const POLICY_CHECK: Program = Program { package: "nexus-policy-check", binary: "nexus-policy-check" };
+
 /// The simulated AWS behind a socket.
 pub const CLOUD_SERVER: Program = Program { package: "nexus-cloud-shell", binary: "nexus-cloud-server" };
 

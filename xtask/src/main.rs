@@ -8,6 +8,7 @@ mod bug_file;
 mod checks;
 mod error;
 mod flavour;
+mod hooks;
 mod interrupt;
 mod launch;
 mod planted_bugs;
@@ -19,11 +20,13 @@ mod workspace;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use nexus_commands::{BenchKind, BenchOptions, ChaosOptions, Engine, LabCommand, SimOptions, XtaskCommand, exit};
+use nexus_commands::{
+    BenchKind, BenchOptions, ChaosOptions, Engine, HooksCommand, LabCommand, SimOptions, XtaskCommand, exit,
+};
 
 use crate::{
     error::XtaskError,
-    flavour::{CLOUD_SERVER, DEPLOY_TOOL, Flavour, LAB, SCHEMA_CHECK},
+    flavour::{CLOUD_SERVER, DEPLOY_TOOL, Flavour, LAB, POLICY_CHECK, SCHEMA_CHECK},
     launch::Launch,
     workspace::Workspace,
 };
@@ -69,6 +72,13 @@ fn run(command: XtaskCommand, words: &[OsString]) -> Result<u8, XtaskError> {
             let executable = flavour::build(&workspace, workspace.root(), SCHEMA_CHECK, Flavour::sim(Engine::Turmoil))?;
             Launch::new(&workspace, executable, words.get(1..).unwrap_or_default()).replace_process()
         }
+        XtaskCommand::Policy(_) => {
+            let workspace = Workspace::find()?;
+            let executable = flavour::build(&workspace, workspace.root(), POLICY_CHECK, Flavour::sim(Engine::Turmoil))?;
+            // The program is about policies only: it takes the command without the word `policy`.
+            Launch::new(&workspace, executable, words.get(1..).unwrap_or_default()).replace_process()
+        }
+        XtaskCommand::Hooks(HooksCommand::Install(options)) => hooks::install(&Workspace::find()?, &options),
         XtaskCommand::Test(options) => checks::run(&options),
     }
 }

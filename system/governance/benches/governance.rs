@@ -16,7 +16,7 @@ use jsonschema::{PatternOptions, Validator, draft7};
 use nexus_domain::{Event, OrderLine, RefundDue};
 use nexus_governance::{
     PolicyEnforcer, PolicyInput, RegistryClient, RegistrySettings, SchemaDefinition, SchemaGate, SchemaValidator,
-    registered_schema_name,
+    TemporalQueryInput, registered_schema_name,
 };
 use nexus_ports::{Monotonic, MonotonicClock, NoMetrics, Platform, SchemaVersionStatus};
 use nexus_ports_testing::{MemorySchemaRegistry, TestPlatform};
@@ -219,11 +219,25 @@ fn decision(criterion: &mut Criterion) {
     };
     let denied = PolicyInput { role: "warehouse".into(), ..allowed.clone() };
     assert!(enforcer.decide(&allowed).is_allowed() && !enforcer.decide(&denied).is_allowed());
+    let policies = enforcer.in_force();
+    let past = TemporalQueryInput {
+        service: "query-dashboard".into(),
+        store: "event-store".into(),
+        role: "customer".into(),
+        client: "client-1".into(),
+        queries_in_last_minute: 3,
+    };
+    assert!(enforcer.decide(&past).is_allowed());
     let mut group = criterion.benchmark_group("policy");
     group.bench_function("allowed", |bencher| bencher.iter(|| enforcer.decide(black_box(&allowed))));
     group.bench_function("denied", |bencher| bencher.iter(|| enforcer.decide(black_box(&denied))));
-    let answer = enforcer.decide(&allowed);
-    group.bench_function("record", |bencher| bencher.iter(|| enforcer.record(black_box(&allowed), &answer)));
+    group.bench_function("temporal query", |bencher| bencher.iter(|| enforcer.decide(black_box(&past))));
+    group.bench_function("for the record", |bencher| {
+        bencher.iter(|| enforcer.decide_for_the_record(black_box(&allowed)))
+    });
+    group.bench_function("allowed, by the interpreter", |bencher| {
+        bencher.iter(|| policies.interpret(black_box(&allowed)))
+    });
     group.finish();
 }
 

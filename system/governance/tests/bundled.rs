@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nexus_governance::{
-    Decision, PolicyEnforcer, PolicyInput, bundled_policies, bundled_policy_tests, run_policy_tests,
+    Decision, PolicyEnforcer, PolicyEvaluation, PolicyInput, TemporalQueryInput, bundled_policies,
+    bundled_policy_tests, run_policy_tests,
 };
 
-const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies");
+const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/runtime");
 
 fn input(operation: &str, role: &str, command: &str, event_types: &[&str], amount_cents: Option<u64>) -> PolicyInput {
     PolicyInput {
@@ -100,15 +101,45 @@ fn another_store_is_granted_nothing() {
 }
 
 #[test]
+fn a_client_may_ask_about_the_past_ten_times_a_minute() {
+    let enforcer = PolicyEnforcer::from_catalogue().unwrap();
+    let asked = |client: &str, role: &str, queries_in_last_minute: u64| TemporalQueryInput {
+        service: "query-dashboard".into(),
+        store: "event-store".into(),
+        role: role.into(),
+        client: client.into(),
+        queries_in_last_minute,
+    };
+    let table: [(&str, &str, u64, &[&str]); 6] = [
+        ("client-1", "customer", 0, &[]),
+        ("client-1", "customer", 9, &[]),
+        ("client-1", "customer", 10, &["temporal-queries-above-limit"]),
+        ("client-1", "system", u64::MAX, &["temporal-queries-above-limit"]),
+        ("", "customer", 0, &["temporal-query-uncounted"]),
+        ("client-1", "stranger", 0, &["role-unknown"]),
+    ];
+    for (client, role, queries, expected) in table {
+        assert_eq!(rules(enforcer.decide(&asked(client, role, queries))), expected, "{client} {role} {queries}");
+    }
+}
+
+#[test]
+fn what_ships_runs_on_the_machine() {
+    let policies = PolicyEnforcer::from_catalogue().unwrap().in_force();
+    assert_eq!(policies.evaluation(), PolicyEvaluation::Machine, "a policy uses what may fail: decisions are slower");
+}
+
+#[test]
 fn a_record_names_bundle_and_input_by_digest() {
     let enforcer = PolicyEnforcer::from_catalogue().unwrap();
     let asked = input("append-event", "customer", "PlaceOrder", &["OrderPlaced"], Some(7));
-    let record = enforcer.record(&asked, &enforcer.decide(&asked));
+    let record = enforcer.decide_for_the_record(&asked);
+    assert_eq!(record.decision, enforcer.decide(&asked));
     assert_eq!(record.bundle_digest, enforcer.bundle_digest());
     assert_eq!(record.bundle_digest, PolicyEnforcer::from_catalogue().unwrap().bundle_digest());
-    assert_eq!(record, enforcer.record(&asked, &Decision::Allow));
+    assert_eq!(record, enforcer.decide_for_the_record(&asked));
     let other = PolicyInput { amount_cents: Some(8), ..asked };
-    let other_record = enforcer.record(&other, &Decision::Allow);
+    let other_record = enforcer.decide_for_the_record(&other);
     assert_ne!(record.input_digest, other_record.input_digest);
     assert_eq!(serde_json::to_value(&record).unwrap()["decision"], "allow");
 }
@@ -116,7 +147,7 @@ fn a_record_names_bundle_and_input_by_digest() {
 #[test]
 fn the_digest_follows_sources_and_data_but_not_order() {
     let bundle = bundled_policies();
-    let digest = |modules: &[_], data| PolicyEnforcer::compile(modules, data).unwrap().bundle_digest().to_owned();
+    let digest = |modules: &[_], data| PolicyEnforcer::compile(modules, data).unwrap().bundle_digest();
     let original = digest(&bundle.modules, bundle.data.clone());
     let mut reversed = bundle.modules.clone();
     reversed.reverse();
@@ -131,8 +162,9 @@ fn the_digest_follows_sources_and_data_but_not_order() {
 
 #[test]
 fn every_registered_event_type_is_one_of_the_domain() {
-    let listed: BTreeSet<String> =
-        serde_json::from_value(bundled_policies().data["schema_registration"]["event_types"].clone()).unwrap();
+    let bundle = bundled_policies();
+    let schemas = bundle.data["schema_registration"]["schemas"].as_object().unwrap();
+    let listed: BTreeSet<String> = schemas.keys().cloned().collect();
     let known: BTreeSet<String> = nexus_domain::Event::TYPES.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(listed, known);
 }

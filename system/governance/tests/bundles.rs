@@ -160,8 +160,16 @@ fn the_bundled_policies_are_held_by_their_tests() {
         ("order_limits", "input.amount_cents > limit", "input.amount_cents >= limit"),
         ("order_limits", "not unlimited", "true"),
         ("order_limits", "not is_number(input.amount_cents)", "false"),
-        ("schema_registration", "not event_type in", "event_type in"),
+        ("schema_registration", "not schemas[event_type]", "schemas[event_type]"),
+        ("schema_registration", "status != \"AVAILABLE\"", "status == \"DELETING\""),
         ("schema_registration", "not names_events", "false"),
+        ("snapshot_immutability", "not permitted", "false"),
+        ("snapshot_immutability", "not keeper", "false"),
+        ("snapshot_immutability", "input.operation == \"read-snapshot\"", "true"),
+        ("temporal_queries", "input.queries_in_last_minute < limit", "input.queries_in_last_minute <= limit"),
+        ("temporal_queries", "not counted", "false"),
+        ("temporal_queries", "input.client != \"\"", "true"),
+        ("temporal_queries", "input.queries_in_last_minute >= 0", "true"),
     ];
     for (name, from, to) in edits {
         let mut bundle = original.clone();

@@ -26,7 +26,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Measure", &["bench", "report"]),
     ("Serve", &["cloud"]),
     ("Deploy", &["deploy"]),
-    ("Keep the house", &["schema", "test"]),
+    ("Keep the house", &["test", "schema", "policy", "hooks"]),
 ];
 
 const EXIT_CODES: [(&str, &str); 6] = [

@@ -19,6 +19,7 @@ mod deploy;
 mod engine;
 pub mod exit;
 mod help;
+mod policy;
 mod report;
 mod schema;
 mod sim;
@@ -34,6 +35,10 @@ pub use chaos::ChaosOptions;
 pub use cloud::{CloudOptions, LatencyChoice};
 pub use deploy::{DeployCommand, SynthOptions, ValidateOptions};
 pub use engine::{Engine, EngineChoice, UnknownEngine};
+pub use policy::{
+    HooksCommand, HooksInstallOptions, PolicyCheckOptions, PolicyCommand, PolicyExplainOptions, PolicyGraphFormat,
+    PolicyGraphOptions, PolicyTestOptions,
+};
 pub use report::{DiffOptions, MergeOptions, ReportCommand, ShowOptions};
 pub use schema::{CompatibilityMode, SchemaCheckOptions, SchemaCommand, SchemaDiffOptions, SchemaDocsOptions};
 pub use sim::{ReplayOptions, ShrinkOptions, SimOptions};
@@ -51,7 +56,8 @@ pub enum LabCommand {
     Report(ReportCommand),
 }
 
-/// What `cargo xtask` does: the laboratory's commands, the simulated cloud, the deployment, and this repository's checks.
+/// What `cargo xtask` does: the laboratory's commands, the simulated cloud, the deployment, the policies and schemas, and this
+/// repository's checks.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum XtaskCommand {
     #[command(flatten)]
@@ -61,6 +67,10 @@ pub enum XtaskCommand {
     Deploy(DeployCommand),
     #[command(subcommand, about = "Check, compare or write up the event schemas")]
     Schema(SchemaCommand),
+    #[command(subcommand, about = "Test, check, draw and explain the policies")]
+    Policy(PolicyCommand),
+    #[command(subcommand, about = "Let git check commits before they are made")]
+    Hooks(HooksCommand),
     Test(TestOptions),
 }
 
@@ -103,6 +113,19 @@ struct CloudServerLine {
 struct DeployLine {
     #[command(subcommand)]
     command: DeployCommand,
+}
+
+#[derive(Parser)]
+#[command(
+    name = "nexus-policy-check",
+    about = "The policies at the desk, behind `cargo xtask policy`, which builds and starts it",
+    arg_required_else_help = true,
+    styles = help::STYLES,
+    max_term_width = 110
+)]
+struct PolicyLine {
+    #[command(subcommand)]
+    command: PolicyCommand,
 }
 
 #[derive(Parser)]
@@ -169,6 +192,14 @@ pub fn parse_deploy(arguments: impl IntoIterator<Item = OsString>) -> Result<Dep
 /// As [`parse_xtask`].
 pub fn parse_schema(arguments: impl IntoIterator<Item = OsString>) -> Result<SchemaCommand, clap::Error> {
     SchemaLine::try_parse_from(arguments).map(|line| line.command)
+}
+
+/// Reads the command line of `nexus-policy-check`; `arguments` begin with the program's name.
+///
+/// # Errors
+/// As [`parse_xtask`].
+pub fn parse_policy(arguments: impl IntoIterator<Item = OsString>) -> Result<PolicyCommand, clap::Error> {
+    PolicyLine::try_parse_from(arguments).map(|line| line.command)
 }
 
 /// What no single value can tell: that values fit together.

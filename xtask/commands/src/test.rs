@@ -15,6 +15,8 @@ pub enum Step {
     ForbidUnsafe,
     /// No path of someone's machine, no unfinished marker, no conflict marker
     Tidy,
+    /// The policies' tests hold and reach every rule; source, templates and settings keep the policies
+    Policies,
     /// No clippy warning in any target
     Clippy,
     /// Unit, property and integration tests of every crate
@@ -39,6 +41,7 @@ impl Step {
             Step::Arrows => "arrows",
             Step::ForbidUnsafe => "forbid-unsafe",
             Step::Tidy => "tidy",
+            Step::Policies => "policies",
             Step::Clippy => "clippy",
             Step::Unit => "unit",
             Step::EngineMadsim => "engine-madsim",

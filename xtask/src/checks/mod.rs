@@ -3,6 +3,7 @@
 mod arrows;
 mod crate_roots;
 mod house;
+mod policies;
 mod table;
 mod tests_of_crates;
 mod tidy;
@@ -81,6 +82,7 @@ fn finding_of(step: Step, workspace: &Workspace) -> Finding {
         Step::Arrows => house::arrows(workspace),
         Step::ForbidUnsafe => house::forbid_unsafe(workspace),
         Step::Tidy => house::tidy(workspace),
+        Step::Policies => policies::policies(workspace),
         Step::Clippy => tests_of_crates::clippy(workspace),
         Step::Unit => tests_of_crates::unit(workspace),
         Step::EngineMadsim => tests_of_crates::engine_madsim(workspace),

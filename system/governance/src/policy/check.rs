@@ -68,7 +68,7 @@ fn check_rules(module: &PolicyModule, parsed: &Module) -> Result<Contribution, I
 }
 
 /// A rule's name, whether it builds a set, and whether it is a plain yes or no.
-fn head_of(rule: &Rule) -> (String, bool, bool) {
+pub(super) fn head_of(rule: &Rule) -> (String, bool, bool) {
     match rule {
         Rule::Spec { head: RuleHead::Set { refr, .. }, .. } => (path_of(refr).unwrap_or_default(), true, false),
         Rule::Spec { head: RuleHead::Compr { refr, assign, .. }, .. } => {

@@ -1,29 +1,8 @@
-//! What is asked of the policies, and what they answer.
+//! What the policies answer.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-
-/// The question put to the policies; in Rego it is `input`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyInput {
-    /// Which service asks, such as `command-service`.
-    pub service: String,
-    /// `append-event`, `read-events`, `update-event`, `delete-event`, …
-    pub operation: String,
-    /// What it would act on, such as `event-store`.
-    pub store: String,
-    /// On whose behalf: `customer`, `payments`, `warehouse`, `support` or `system`.
-    pub role: String,
-    /// The command's name; empty where there is none.
-    pub command: String,
-    /// The aggregate's id, such as `order-o-1`.
-    pub aggregate: String,
-    /// The types of the events that would be appended.
-    pub event_types: Vec<String>,
-    /// The money at stake, if any.
-    pub amount_cents: Option<u64>,
-}
 
 /// One policy's objection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,6 +31,14 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// The rules that denied, sorted, each once; none if it is allowed.
+    pub fn rules(&self) -> Vec<&str> {
+        let Decision::Deny { denials } = self else { return Vec::new() };
+        let mut rules: Vec<&str> = denials.iter().map(|denial| denial.rule.as_str()).collect();
+        rules.dedup();
+        rules
+    }
+
     pub fn is_allowed(&self) -> bool {
         matches!(self, Decision::Allow)
     }
@@ -61,7 +48,7 @@ impl Decision {
 /// question itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionRecord {
-    /// SHA-256 of the policies and their data.
+    /// SHA-256 of the policies and their data: of the bundle that gave this very answer.
     pub bundle_digest: String,
     /// SHA-256 of the input's canonical JSON.
     pub input_digest: String,

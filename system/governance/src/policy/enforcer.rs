@@ -1,28 +1,62 @@
-//! Compiled policies and their evaluation.
+//! The policies in force, and how they are replaced.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use regorus::{CompiledPolicy, Engine, Value};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use super::{
-    Decision, DecisionRecord, Denial, InvalidPolicyBundle, PolicyBundle, PolicyInput, PolicyModule, bundled_policies,
-    check::{Contribution, check_module, check_name},
-    error::{locate, on_one_line},
+    CompiledPolicies, Decision, DecisionRecord, HashedPolicyBundle, InvalidPolicyBundle, PolicyBundle, PolicyModule,
+    PolicyQuestion, PolicyTestOutcome, bundled_policies, run_policy_tests,
 };
-use crate::canonical::{canonical_json, digest_hex};
 
-/// The generated module that joins all policies into one decision.
-const JOIN_FILE: &str = "decision.generated.rego";
-const ENTRY_POINT: &str = "data.nexus_decision.decision";
-
-/// Policies, compiled once. Deciding takes `&self` and keeps nothing between two decisions.
-///
-/// They are run by the engine's interpreter, not by its faster register machine: that one lets a rule whose builtin
-/// fails simply not hold, so that a failing denial would allow. Here an error denies.
+/// The policies in force. Services share one; [`PolicyEnforcer::reload`] replaces what it decides by while it is asked.
 pub struct PolicyEnforcer {
-    compiled: CompiledPolicy,
-    keys: InputKeys,
-    bundle_digest: String,
+    /// The lock is held only to take or to put the pointer, never while policies are compiled or asked.
+    in_force: RwLock<Arc<CompiledPolicies>>,
+}
+
+/// A reload took place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Digest of the bundle that was in force before.
+    pub from_digest: String,
+    /// Digest of the bundle that is in force now; equal if it was the same bundle.
+    pub to_digest: String,
+    /// How many tests of its own the new bundle passed.
+    pub tests_passed: usize,
+}
+
+/// A bundle was not put into force; the one before it still is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReloadRefused {
+    #[error(
+        "the bundle's SHA-256 is {found}, but {expected} was told\n\n\
+         hint: it was damaged or changed on its way; fetch it again, or tell the digest of what is really meant"
+    )]
+    Digest { expected: String, found: String },
+    #[error("the bundle cannot be enforced: {0}")]
+    Invalid(#[from] InvalidPolicyBundle),
+    #[error(
+        "the bundle brings no test\n\n\
+         hint: a bundle is put into force only if its own tests hold; add the `_test.rego` files beside its policies"
+    )]
+    NoTests,
+    #[error("{} of the bundle's own tests fail: {}", failures.len(), TestList(failures))]
+    Tests { failures: Vec<PolicyTestOutcome> },
+}
+
+struct TestList<'a>(&'a [PolicyTestOutcome]);
+
+impl fmt::Display for TestList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, outcome) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            let why = outcome.failure.as_deref().unwrap_or_default();
+            write!(f, "{separator}{}.{} ({why})", outcome.module, outcome.test)?;
+        }
+        Ok(())
+    }
 }
 
 impl PolicyEnforcer {
@@ -31,13 +65,7 @@ impl PolicyEnforcer {
     /// # Errors
     /// The bundle is not sound: see [`InvalidPolicyBundle`], which tells file, line and a remedy.
     pub fn compile(modules: &[PolicyModule], data: serde_json::Value) -> Result<Self, InvalidPolicyBundle> {
-        let bundle_digest = bundle_digest(modules, &data);
-        let mut engine = engine_with(modules, data)?;
-        let contributions = check_modules(modules, &engine_modules(&mut engine))?;
-        let join = join_source(&contributions);
-        add_source(&mut engine, JOIN_FILE, &join)?;
-        let compiled = engine.compile_with_entrypoint(&ENTRY_POINT.into()).map_err(|error| compile_error(&error))?;
-        Ok(Self { compiled, keys: InputKeys::new(), bundle_digest })
+        Self::from_bundle(PolicyBundle { modules: modules.to_vec(), data })
     }
 
     /// Compiles a whole bundle, such as one read from a folder.
@@ -45,7 +73,7 @@ impl PolicyEnforcer {
     /// # Errors
     /// As [`PolicyEnforcer::compile`].
     pub fn from_bundle(bundle: PolicyBundle) -> Result<Self, InvalidPolicyBundle> {
-        Self::compile(&bundle.modules, bundle.data)
+        Ok(Self { in_force: RwLock::new(Arc::new(CompiledPolicies::compile(&bundle)?)) })
     }
 
     /// Compiles the policies that ship with the system.
@@ -56,223 +84,53 @@ impl PolicyEnforcer {
         Self::from_bundle(bundled_policies())
     }
 
-    /// Allows if at least one policy allows and none denies. An evaluation that fails denies, with the rule
-    /// `policy-error`; where no policy allows and none denies, the rule is `no-policy-allows`.
-    pub fn decide(&self, input: &PolicyInput) -> Decision {
-        match self.compiled.eval_with_input(self.keys.value(input)) {
-            Ok(answer) => read_answer(&answer),
-            Err(error) => policy_error(on_one_line(&error.to_string())),
+    /// The policies in force now. Whoever asks several questions that must be answered by the same policies asks these.
+    pub fn in_force(&self) -> Arc<CompiledPolicies> {
+        Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Decides by the policies in force: see [`CompiledPolicies::decide`].
+    pub fn decide(&self, question: &impl PolicyQuestion) -> Decision {
+        self.in_force().decide(question)
+    }
+
+    /// Decides, and gives the line for the decision log: decision and bundle belong together even while policies are
+    /// being replaced.
+    pub fn decide_for_the_record(&self, question: &impl PolicyQuestion) -> DecisionRecord {
+        self.in_force().decide_for_the_record(question)
+    }
+
+    /// SHA-256 over the policies in force (by name) and their data, in hex.
+    pub fn bundle_digest(&self) -> String {
+        self.in_force().digest().to_owned()
+    }
+
+    /// Puts a bundle into force: its digest must be the one told, it must compile, and its own tests must hold. Decisions
+    /// that are under way end by the bundle that they began with; later ones go by the new one.
+    ///
+    /// # Errors
+    /// [`ReloadRefused`]: whatever is wrong with the bundle, the one before it stays in force.
+    pub fn reload(&self, hashed: HashedPolicyBundle) -> Result<Reloaded, ReloadRefused> {
+        let HashedPolicyBundle { bundle, tests, sha256 } = hashed;
+        let found = bundle.digest();
+        if !sha256.eq_ignore_ascii_case(&found) {
+            return Err(ReloadRefused::Digest { expected: sha256, found });
         }
-    }
-
-    /// The line for the decision log.
-    pub fn record(&self, input: &PolicyInput, decision: &Decision) -> DecisionRecord {
-        // A struct of strings and numbers always has a JSON form.
-        let input = serde_json::to_value(input).unwrap_or(serde_json::Value::Null);
-        DecisionRecord {
-            bundle_digest: self.bundle_digest.clone(),
-            input_digest: digest_hex([canonical_json(&input).as_str()]),
-            decision: decision.clone(),
-        }
-    }
-
-    /// SHA-256 over the policies (by name) and their data, in hex.
-    pub fn bundle_digest(&self) -> &str {
-        &self.bundle_digest
+        let compiled = CompiledPolicies::compile(&bundle)?;
+        let tests_passed = self_test(&bundle, &tests)?;
+        let mut in_force = self.in_force.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *in_force, Arc::new(compiled));
+        drop(in_force);
+        Ok(Reloaded { from_digest: before.digest().to_owned(), to_digest: found, tests_passed })
     }
 }
 
-/// An engine with the modules parsed, not yet checked.
-pub(super) fn engine_with(modules: &[PolicyModule], data: serde_json::Value) -> Result<Engine, InvalidPolicyBundle> {
-    if modules.is_empty() {
-        return Err(InvalidPolicyBundle::Empty);
+fn self_test(bundle: &PolicyBundle, tests: &[PolicyModule]) -> Result<usize, ReloadRefused> {
+    let outcomes = run_policy_tests(bundle, tests)?;
+    if outcomes.is_empty() {
+        return Err(ReloadRefused::NoTests);
     }
-    if !data.is_object() {
-        let message = "the data is not a JSON object".to_owned();
-        return Err(InvalidPolicyBundle::Data { file: "data.json".to_owned(), message });
-    }
-    let mut engine = Engine::new();
-    engine.set_strict_builtin_errors(true);
-    engine.add_data(Value::from(data)).map_err(|error| InvalidPolicyBundle::Data {
-        file: "data.json".to_owned(),
-        message: on_one_line(&error.to_string()),
-    })?;
-    let mut names = BTreeSet::new();
-    for module in modules {
-        check_name(module)?;
-        if !names.insert(&module.name) {
-            return Err(InvalidPolicyBundle::DuplicateModule { file: module.file() });
-        }
-        add_source(&mut engine, &module.file(), &module.source)?;
-    }
-    Ok(engine)
-}
-
-type ParsedModules = Vec<regorus::unstable::Ref<regorus::unstable::Module>>;
-
-pub(super) fn engine_modules(engine: &mut Engine) -> ParsedModules {
-    engine.get_modules().clone()
-}
-
-fn check_modules(
-    modules: &[PolicyModule],
-    parsed: &ParsedModules,
-) -> Result<BTreeMap<String, Contribution>, InvalidPolicyBundle> {
-    modules
-        .iter()
-        .zip(parsed)
-        .map(|(module, parsed)| Ok((module.name.clone(), check_module(module, parsed)?)))
-        .collect()
-}
-
-fn add_source(engine: &mut Engine, file: &str, source: &str) -> Result<(), InvalidPolicyBundle> {
-    engine.add_policy(file.to_owned(), source.to_owned()).map(drop).map_err(|error| compile_error(&error))
-}
-
-fn compile_error(error: &dyn std::fmt::Display) -> InvalidPolicyBundle {
-    let text = error.to_string();
-    match locate(&text) {
-        Some((position, message)) => {
-            let hint = syntax_hint(&message);
-            InvalidPolicyBundle::Syntax { position, message, hint }
-        }
-        None => InvalidPolicyBundle::Compile { message: on_one_line(&text) },
-    }
-}
-
-fn syntax_hint(message: &str) -> &'static str {
-    if message.contains("`if`") || message.contains("`contains`") {
-        "policies are Rego v1: `allow if { … }` and `deny contains … if { … }`"
-    } else if message.contains("undefined variable") || message.contains("unsafe") || message.contains("var") {
-        "a variable needs a value before it is used; for a name from the question write `input.name`"
-    } else {
-        "policies are Rego v1; look at the neighbouring policies for the form"
-    }
-}
-
-/// Rego that asks whether any `allow` holds and lists every `deny` set. Uniting the sets is left to `read_answer`:
-/// in Rego it would cost a sixth of the whole decision.
-fn join_source(contributions: &BTreeMap<String, Contribution>) -> String {
-    let mut source = String::from("package nexus_decision\n\ndefault allowed := false\n\n");
-    for (name, _) in contributions.iter().filter(|(_, contribution)| contribution.allows) {
-        source.push_str(&format!("allowed if data.nexus.{name}.allow\n\n"));
-    }
-    let denials: Vec<String> = contributions
-        .iter()
-        .filter(|(_, contribution)| contribution.denies)
-        .map(|(name, _)| format!("data.nexus.{name}.deny"))
-        .collect();
-    source.push_str(&format!("decision := {{\"allowed\": allowed, \"denials\": [{}]}}\n", denials.join(", ")));
-    source
-}
-
-fn bundle_digest(modules: &[PolicyModule], data: &serde_json::Value) -> String {
-    let mut sorted: Vec<_> = modules.iter().collect();
-    sorted.sort_by(|a, b| a.name.cmp(&b.name));
-    let data = canonical_json(data);
-    digest_hex(sorted.iter().flat_map(|module| [module.name.as_str(), module.source.as_str()]).chain([data.as_str()]))
-}
-
-fn read_answer(answer: &Value) -> Decision {
-    let Some(denials) = read_denials(&answer["denials"]) else {
-        return policy_error(
-            "a policy's denials are not a set of objects with the strings `rule` and `reason`".to_owned(),
-        );
-    };
-    if !denials.is_empty() {
-        return Decision::Deny { denials: denials.into_iter().collect() };
-    }
-    if answer["allowed"] == Value::Bool(true) {
-        return Decision::Allow;
-    }
-    deny("no-policy-allows", "no policy allows this".to_owned())
-}
-
-/// The union of all policies' denials, sorted; `None` if one of them has the wrong form.
-fn read_denials(sets: &Value) -> Option<BTreeSet<Denial>> {
-    let mut denials = BTreeSet::new();
-    for set in sets.as_array().ok()?.iter() {
-        for denial in set.as_set().ok()?.iter() {
-            denials.insert(read_denial(denial)?);
-        }
-    }
-    Some(denials)
-}
-
-fn read_denial(denial: &Value) -> Option<Denial> {
-    let text = |key: &str| denial[key].as_string().ok().map(|text| text.to_string());
-    Some(Denial { rule: text("rule")?, reason: text("reason")? })
-}
-
-fn policy_error(reason: String) -> Decision {
-    deny("policy-error", reason)
-}
-
-fn deny(rule: &str, reason: String) -> Decision {
-    Decision::Deny { denials: vec![Denial { rule: rule.to_owned(), reason }] }
-}
-
-/// The names of the input's fields, made once: a decision then allocates only the values.
-struct InputKeys {
-    service: Value,
-    operation: Value,
-    store: Value,
-    role: Value,
-    command: Value,
-    aggregate: Value,
-    event_types: Value,
-    amount_cents: Value,
-}
-
-impl InputKeys {
-    fn new() -> Self {
-        Self {
-            service: "service".into(),
-            operation: "operation".into(),
-            store: "store".into(),
-            role: "role".into(),
-            command: "command".into(),
-            aggregate: "aggregate".into(),
-            event_types: "event_types".into(),
-            amount_cents: "amount_cents".into(),
-        }
-    }
-
-    /// The same object that the input's JSON would give, without the way through text.
-    fn value(&self, input: &PolicyInput) -> Value {
-        let event_types: Vec<Value> = input.event_types.iter().map(|name| name.as_str().into()).collect();
-        Value::from(BTreeMap::from([
-            (self.service.clone(), input.service.as_str().into()),
-            (self.operation.clone(), input.operation.as_str().into()),
-            (self.store.clone(), input.store.as_str().into()),
-            (self.role.clone(), input.role.as_str().into()),
-            (self.command.clone(), input.command.as_str().into()),
-            (self.aggregate.clone(), input.aggregate.as_str().into()),
-            (self.event_types.clone(), event_types.into()),
-            (self.amount_cents.clone(), input.amount_cents.map_or(Value::Null, Value::from)),
-        ]))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_input_in_rego_is_the_inputs_json() {
-        for amount_cents in [None, Some(0), Some(u64::MAX)] {
-            let input = PolicyInput {
-                service: "command-service".into(),
-                operation: "append-event".into(),
-                store: "event-store".into(),
-                role: "customer".into(),
-                command: "PlaceOrder".into(),
-                aggregate: "order-o-1".into(),
-                event_types: vec!["OrderPlaced".into(), "é\"\n".into()],
-                amount_cents,
-            };
-            let through_json = Value::from(serde_json::to_value(&input).unwrap());
-            assert_eq!(InputKeys::new().value(&input), through_json);
-        }
-    }
+    let count = outcomes.len();
+    let failures: Vec<_> = outcomes.into_iter().filter(|outcome| outcome.failure.is_some()).collect();
+    if failures.is_empty() { Ok(count) } else { Err(ReloadRefused::Tests { failures }) }
 }

@@ -2,13 +2,20 @@
 
 mod bundle;
 mod check;
+mod compiled;
 mod decision;
 mod enforcer;
 mod error;
+mod evaluator;
+mod infallible;
+mod question;
 mod testing;
 
-pub use bundle::{PolicyBundle, PolicyModule, bundled_policies, bundled_policy_tests};
-pub use decision::{Decision, DecisionRecord, Denial, PolicyInput};
-pub use enforcer::PolicyEnforcer;
+pub use bundle::{HashedPolicyBundle, PolicyBundle, PolicyModule, bundled_policies, bundled_policy_tests};
+pub use compiled::CompiledPolicies;
+pub use decision::{Decision, DecisionRecord, Denial};
+pub use enforcer::{PolicyEnforcer, ReloadRefused, Reloaded};
 pub use error::{InvalidPolicyBundle, PolicyPosition};
+pub use evaluator::PolicyEvaluation;
+pub use question::{PolicyInput, PolicyQuestion, QuestionKeys, TemporalQueryInput};
 pub use testing::{PolicyTestOutcome, run_policy_tests};

@@ -3,7 +3,7 @@
 use super::{
     InvalidPolicyBundle, PolicyBundle, PolicyModule,
     check::rule_names,
-    enforcer::{engine_modules, engine_with},
+    compiled::{engine_modules, engine_with},
     error::on_one_line,
 };
 

@@ -16,7 +16,7 @@ request(operation, role) := {
 }
 
 test_appending_and_reading_are_not_denied if {
-	every operation in ["append-event", "read-events"] {
+	every operation in ["append-event", "read-events", "temporal-query"] {
 		count(policy.deny) == 0 with input as request(operation, "customer")
 	}
 }

@@ -3,7 +3,7 @@ package nexus.order_limits
 
 deny contains {
 	"rule": "order-above-limit",
-	"reason": sprintf("an order of %d cents is above the limit of %d for the role %s", [input.amount_cents, limit, input.role]),
+	"reason": sprintf("an order of %v cents is above the limit of %v for the role %s", [input.amount_cents, limit, input.role]),
 } if {
 	input.command == "PlaceOrder"
 	is_number(input.amount_cents)

@@ -11,7 +11,7 @@ allow if {
 
 deny contains {
 	"rule": "role-unknown",
-	"reason": sprintf("the role %q is not known", [input.role]),
+	"reason": sprintf("the role \"%s\" is not known", [input.role]),
 } if {
 	not commands
 }

@@ -19,7 +19,8 @@ rules(requested) := found if {
 }
 
 test_registered_types_may_be_appended if {
-	every event_type in data.schema_registration.event_types {
+	count(data.schema_registration.schemas) == 9
+	every event_type, _ in data.schema_registration.schemas {
 		rules(request("append-event", [event_type])) == set()
 	}
 	rules(request("append-event", ["OrderPlaced", "OrderCancelled"])) == set()
@@ -46,4 +47,18 @@ test_an_append_without_types_is_denied if {
 
 test_reading_needs_no_types if {
 	rules(request("read-events", [])) == set()
+}
+
+test_a_schema_that_is_not_available_denies if {
+	every status in ["PENDING", "FAILURE", "DELETING", "available", ""] {
+		denials := policy.deny with input as request("append-event", ["OrderPlaced", "OrderShipped"])
+			with data.schema_registration as {"schemas": {"OrderPlaced": status, "OrderShipped": "AVAILABLE"}}
+		{denial.rule | some denial in denials} == {"schema-not-available"}
+	}
+}
+
+test_the_reason_names_type_and_status if {
+	denials := policy.deny with input as request("append-event", ["OrderPlaced"])
+		with data.schema_registration as {"schemas": {"OrderPlaced": "PENDING"}}
+	{denial.reason | some denial in denials} == {"the schema of OrderPlaced is PENDING, not AVAILABLE"}
 }
