@@ -49,7 +49,7 @@ pub fn run(options: &ChaosOptions) -> Result<u8, Report> {
 
 fn shard(options: &ChaosOptions) -> Result<Shard, Report> {
     match &options.shard {
-        Some(text) => text.parse().into_diagnostic().wrap_err("--shard cannot be used"),
+        Some(text) => text.parse::<Shard>().into_diagnostic().wrap_err("--shard cannot be used"),
         None => Shard::from_environment(Context::variable)
             .into_diagnostic()
             .wrap_err("the variables by which the machine is told its part cannot be used; name it with --shard I/N"),
