@@ -22,7 +22,7 @@ pub(crate) const STYLES: Styles = Styles::styled()
 
 /// The commands by purpose, in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Simulate", &["sim", "replay", "shrink"]),
+    ("Simulate", &["sim", "replay", "shrink", "certify"]),
     ("Measure", &["bench", "report"]),
     ("Serve", &["cloud"]),
     ("Keep the house", &["test"]),

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod bug;
 mod cloud;
 mod engine;
 pub mod exit;
@@ -25,10 +26,11 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use bench::{BenchKind, BenchOptions};
+pub use bug::{CertifyOptions, ReplayOptions, ShrinkOptions};
 pub use cloud::{CloudOptions, LatencyChoice};
 pub use engine::{Engine, EngineChoice, UnknownEngine};
-pub use report::{DiffOptions, MergeOptions, ReportCommand, ShowOptions};
-pub use sim::{ReplayOptions, ShrinkOptions, SimOptions};
+pub use report::{DiffOptions, JunitOption, MergeOptions, ReportCommand, ShowOptions};
+pub use sim::SimOptions;
 pub use test::{Step, TestOptions};
 
 /// What `nexus-lab` does: everything that runs or reads trials.
@@ -37,6 +39,7 @@ pub enum LabCommand {
     Sim(SimOptions),
     Replay(ReplayOptions),
     Shrink(ShrinkOptions),
+    Certify(CertifyOptions),
     Bench(BenchOptions),
     #[command(subcommand, about = "Show, compare or join the records that runs leave behind")]
     Report(ReportCommand),
@@ -127,7 +130,7 @@ fn check(command: &LabCommand, root: &mut clap::Command) -> Result<(), clap::Err
     let (name, problem) = match command {
         LabCommand::Sim(options) => ("sim", options.problem()),
         LabCommand::Bench(options) => ("bench", options.problem()),
-        LabCommand::Replay(_) | LabCommand::Shrink(_) | LabCommand::Report(_) => return Ok(()),
+        LabCommand::Replay(_) | LabCommand::Shrink(_) | LabCommand::Certify(_) | LabCommand::Report(_) => return Ok(()),
     };
     let Some(text) = problem else { return Ok(()) };
     root.build();

@@ -4,11 +4,13 @@
 use std::process::ExitCode;
 
 use nexus_commands::LabCommand;
-use nexus_explore::{TRIAL_COMMAND, commands};
+use nexus_explore::{STORY_COMMAND, TRIAL_COMMAND, commands};
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(TRIAL_COMMAND) {
-        return ExitCode::from(commands::trial::run());
+    match std::env::args().nth(1).as_deref() {
+        Some(TRIAL_COMMAND) => return ExitCode::from(commands::trial::run()),
+        Some(STORY_COMMAND) => return ExitCode::from(commands::trial::tell()),
+        _ => {}
     }
     let command = match nexus_commands::parse_lab(std::env::args_os()) {
         Ok(command) => command,
@@ -18,6 +20,7 @@ fn main() -> ExitCode {
         LabCommand::Sim(options) => commands::sim::run(&options),
         LabCommand::Replay(options) => commands::replay::run(&options),
         LabCommand::Shrink(options) => commands::shrink::run(&options),
+        LabCommand::Certify(options) => commands::certify::run(&options),
         LabCommand::Bench(options) => commands::bench::run(&options),
         LabCommand::Report(command) => commands::report::run(&command),
     };

@@ -1,29 +1,49 @@
-//! The hidden command: one trial, from standard input to standard output.
+//! The hidden commands: one trial, from standard input to standard output, with its story or without.
 
 use std::io::{Read, Write};
 
-use crate::{TrialRequest, judge, play};
+use serde::{Serialize, de::DeserializeOwned};
 
-/// Reads a [`TrialRequest`], plays and judges it, writes a [`crate::TrialOutput`].
-#[allow(clippy::disallowed_methods)] // Measures its own real time for the report; nothing in the trial sees it.
+use crate::{StoryOutput, StoryRequest, Trial, TrialOutput, TrialRequest, judge, play, play::Played, story};
+
+/// Reads a [`TrialRequest`], plays and judges it, writes a [`TrialOutput`].
 pub fn run() -> u8 {
+    answer(|request: TrialRequest| play_and_judge(&request.trial, request.want_trace).1)
+}
+
+/// Reads a [`StoryRequest`], plays and judges its trial, writes a [`StoryOutput`].
+pub fn tell() -> u8 {
+    answer(|request: StoryRequest| {
+        let (played, output) = play_and_judge(&request.trial, true);
+        let story = story::tell(&request.trial, &played, &output, &request.revision, &request.profile);
+        StoryOutput { output, story }
+    })
+}
+
+#[allow(clippy::disallowed_methods)] // Measures its own real time for the report; nothing in the trial sees it.
+fn play_and_judge(trial: &Trial, want_trace: bool) -> (Played, TrialOutput) {
+    let started = std::time::Instant::now();
+    let played = play(trial);
+    let mut output = judge(trial, &played, want_trace);
+    output.record.wall_s = started.elapsed().as_secs_f64();
+    output.record.peak_memory_bytes = peak_memory_bytes();
+    (played, output)
+}
+
+fn answer<Request: DeserializeOwned, Answer: Serialize>(work: impl FnOnce(Request) -> Answer) -> u8 {
     let mut input = Vec::new();
     if let Err(error) = std::io::stdin().read_to_end(&mut input) {
         eprintln!("cannot read the trial: {error}");
         return nexus_commands::exit::USAGE;
     }
-    let request: TrialRequest = match serde_json::from_slice(&input) {
+    let request: Request = match serde_json::from_slice(&input) {
         Ok(request) => request,
         Err(error) => {
             eprintln!("not a trial: {error}");
             return nexus_commands::exit::USAGE;
         }
     };
-    let started = std::time::Instant::now();
-    let played = play(&request.trial);
-    let mut output = judge(&request.trial, &played, request.want_trace);
-    output.record.wall_s = started.elapsed().as_secs_f64();
-    output.record.peak_memory_bytes = peak_memory_bytes();
+    let output = work(request);
     let written =
         serde_json::to_vec(&output).map_err(std::io::Error::from).and_then(|bytes| std::io::stdout().write_all(&bytes));
     match written {
