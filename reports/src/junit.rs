@@ -55,7 +55,8 @@ impl RunRecord {
             (_, 0) => CaseOutcome::Passed,
             (checked, diverged) => CaseOutcome::Failed(
                 format!("diverged: {diverged} of {checked} trials"),
-                "A trial that was run again gave another trace hash, so no verdict of this run can be replayed.".to_owned(),
+                "A trial that was run again gave another trace hash, so no verdict of this run can be replayed."
+                    .to_owned(),
             ),
         };
         Case { name: "same trial, same trace".to_owned(), class: "nexus.determinism".to_owned(), seconds: 0.0, outcome }

@@ -31,8 +31,8 @@ const OLDEST_FORMAT_VERSION: u32 = 1;
 /// Trials with more operations get no story when their report is written: it would take as long as the trial itself, and
 /// `replay --report` tells it whenever it is wanted.
 const OPERATIONS_TOLD_MAX: usize = 2_000;
-/// How many of the last steps a Markdown report shows.
-const LAST_STEPS: usize = 60;
+/// How many of the last lines of the trace a Markdown report shows.
+const LAST_LINES: usize = 60;
 /// Trials of this size are shown whole in the Markdown report.
 const MINIMAL_OPERATIONS: usize = 12;
 
@@ -309,8 +309,8 @@ impl BugReport {
             writeln!(out, "```")?;
         }
         let lines = self.trace_lines().unwrap_or_default();
-        let shown = lines.len().saturating_sub(LAST_STEPS);
-        writeln!(out, "\n## The last {} of {} steps\n\n```", lines.len() - shown, lines.len())?;
+        let shown = lines.len().saturating_sub(LAST_LINES);
+        writeln!(out, "\n## The last {} of {} lines of the trace\n\n```", lines.len() - shown, lines.len())?;
         for line in &lines[shown..] {
             writeln!(out, "{line}")?;
         }

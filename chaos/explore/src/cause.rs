@@ -90,7 +90,9 @@ impl Cause {
             lines.push("It fails without any fault.".to_owned());
         } else if let Some(until_ms) = self.faults_needed_until_ms {
             let at = time(until_ms * 1_000);
-            lines.push(format!("Faults were needed until {at}: with all of them over by then it still fails, 1 ms earlier it does not."));
+            lines.push(format!(
+                "Faults were needed until {at}: with all of them over by then it still fails, 1 ms earlier it does not."
+            ));
         }
         if let Some(inevitable) = &self.inevitable {
             lines.push(format!(
@@ -151,11 +153,8 @@ impl<'a> Search<'a> {
         let end_ms = self.trial.phases.end_ms();
         let without_faults = self.play(vec![healed(self.trial, 0)])?.pop()?;
         let fails_without_faults = self.reason.is_of(&without_faults);
-        let faults_needed_until_ms = if fails_without_faults {
-            None
-        } else {
-            self.boundary(end_ms, healed)?.map(|boundary| boundary.0)
-        };
+        let faults_needed_until_ms =
+            if fails_without_faults { None } else { self.boundary(end_ms, healed)?.map(|boundary| boundary.0) };
         let inevitable = self.boundary(end_ms, quiet)?.map(|(from_ms, failing, holding)| {
             let (step, text) = deciding_step(story, from_ms);
             Inevitable {

@@ -108,10 +108,16 @@ impl Case<'_> {
     ) -> (CertificateVerdict, String) {
         let check = &self.reason.check;
         if !broken_checks(before).contains(check) {
-            return (CertificateVerdict::OldHolds, format!("`{check}` does not break on the old code, so nothing is shown to be mended."));
+            return (
+                CertificateVerdict::OldHolds,
+                format!("`{check}` does not break on the old code, so nothing is shown to be mended."),
+            );
         }
         if after.record.verdict == Verdict::Broken {
-            return (CertificateVerdict::NewFails, format!("The new code fails in the same trial: {}.", after.record.reason));
+            return (
+                CertificateVerdict::NewFails,
+                format!("The new code fails in the same trial: {}.", after.record.reason),
+            );
         }
         let broken: Vec<&NeighbourRecord> =
             neighbours.iter().filter(|neighbour| neighbour.after == Verdict::Broken.as_str()).collect();
@@ -127,7 +133,8 @@ impl Case<'_> {
         }
         let missing = missing_faults(before, after);
         if !missing.is_empty() {
-            let text = format!("Nothing broke on the new code, but not every fault acted on it: {}.", missing.join("; "));
+            let text =
+                format!("Nothing broke on the new code, but not every fault acted on it: {}.", missing.join("; "));
             return (CertificateVerdict::Inconclusive, text);
         }
         // A check that could not decide has not held. Planned faults that acted on neither side are no matter of the change.
@@ -217,7 +224,8 @@ fn neighbours(trial: &Trial, count: u64) -> Vec<(String, Trial)> {
     let mut found = Vec::new();
     for (index, planned) in trial.faults.iter().enumerate() {
         let Fault::Call { address, .. } = &planned.fault else { continue };
-        for nth in [address.nth.checked_add(1), address.nth.checked_sub(1)].into_iter().flatten().filter(|nth| *nth > 0) {
+        for nth in [address.nth.checked_add(1), address.nth.checked_sub(1)].into_iter().flatten().filter(|nth| *nth > 0)
+        {
             let mut other = trial.clone();
             if let Fault::Call { address, .. } = &mut other.faults[index].fault {
                 address.nth = nth;

@@ -37,7 +37,7 @@ pub use child::{
 };
 pub use judge::judge;
 pub use play::{EPOCH_UNIX_NS, Played, play};
-pub use replay::{Replayed, replay};
 pub use reason::{Reason, class_of};
+pub use replay::{Replayed, replay};
 pub use shrink::{Shrinker, Shrunk, TrialSize};
 pub use trial::{TRIAL_FORMAT_VERSION, Trial, seeded_runner};

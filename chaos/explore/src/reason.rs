@@ -30,7 +30,9 @@ impl Reason {
         let broke = record.checks.iter().any(|check| check.name == self.check && check.outcome == Verdict::Broken);
         // What never came back from its process has no violations, only the check called `process`.
         let mut own = output.violations.iter().filter(|violation| violation.checker == self.check).peekable();
-        broke && (own.peek().is_none() && self.class.is_empty() || own.any(|violation| class_of(&violation.what) == self.class))
+        broke
+            && (own.peek().is_none() && self.class.is_empty()
+                || own.any(|violation| class_of(&violation.what) == self.class))
     }
 }
 

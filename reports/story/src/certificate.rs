@@ -85,7 +85,10 @@ impl Certificate {
         vec![
             ("bug report", self.bug_file.clone()),
             ("its SHA-256", self.bug_sha256.clone()),
-            ("trial", format!("{} seed {} on {}, {} operations", self.scenario, self.seed, self.engine, self.operations)),
+            (
+                "trial",
+                format!("{} seed {} on {}, {} operations", self.scenario, self.seed, self.engine, self.operations),
+            ),
             ("check that broke", self.check.clone()),
             ("recorded trace", self.recorded_trace_hash.clone()),
             ("made by", self.command.clone()),
@@ -104,21 +107,21 @@ impl Certificate {
 
     /// As Markdown.
     pub fn markdown(&self) -> String {
-        let mut text = format!("# Fix certificate: {}\n\n{}\n\n| | |\n|---|---|\n", self.verdict.as_str(), self.because);
+        let mut text =
+            format!("# Fix certificate: {}\n\n{}\n\n| | |\n|---|---|\n", self.verdict.as_str(), self.because);
         // Writing to a String cannot fail.
         for (name, value) in self.facts() {
             let _ = writeln!(text, "| {name} | {} |", markdown(&value));
         }
-        let _ = writeln!(text, "\n## The trial\n\n| | revision | verdict | checks broken | trace |\n|---|---|---|---|---|");
+        let _ =
+            writeln!(text, "\n## The trial\n\n| | revision | verdict | checks broken | trace |\n|---|---|---|---|---|");
         for (side, run) in self.revisions() {
             let asked = if run.asked == run.revision { String::new() } else { format!(" ({})", markdown(&run.asked)) };
             let broken = if run.broken.is_empty() { "none".to_owned() } else { markdown(&run.broken.join(", ")) };
             let _ = writeln!(
                 text,
                 "| {side} | `{}`{asked} | {} | {broken} | `{}` |",
-                run.revision,
-                run.verdict,
-                run.trace_hash
+                run.revision, run.verdict, run.trace_hash
             );
         }
         for (side, run) in self.revisions().into_iter().filter(|(_, run)| !run.reason.is_empty()) {

@@ -48,9 +48,8 @@ impl StoryDiff {
         let line = |story: &Story| story.steps.get(index).map(|step| step_line(story, step));
         let number = one.steps.get(index).or(other.steps.get(index)).map_or(0, |step| step.number);
         let mut groups = groups("aggregate", one, other, index, |_, step| step.aggregate.clone());
-        groups.extend(self::groups("host", one, other, index, |story, step| {
-            Some(story.host_name(step.host).to_owned())
-        }));
+        groups
+            .extend(self::groups("host", one, other, index, |story, step| Some(story.host_name(step.host).to_owned())));
         StoryDiff { first: Some((number, line(one), line(other))), groups }
     }
 }
@@ -90,7 +89,9 @@ fn groups(
         }
     };
     let groups = names.into_iter().map(group);
-    groups.filter(|group| !(group.only_first.is_empty() && group.only_second.is_empty() && group.ends.is_empty())).collect()
+    groups
+        .filter(|group| !(group.only_first.is_empty() && group.only_second.is_empty() && group.ends.is_empty()))
+        .collect()
 }
 
 /// The final states that belong to a name: of an aggregate its events and views, of a host whether it is up.

@@ -153,7 +153,8 @@ impl Story {
             let points: Vec<String> = fault.points.iter().take(8).map(|point| step_link(point.step)).collect();
             let more = fault.points.len().saturating_sub(8);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let fired = if points.is_empty() { "never fired".to_owned() } else { format!("{}{more}", points.join(", ")) };
+            let fired =
+                if points.is_empty() { "never fired".to_owned() } else { format!("{}{more}", points.join(", ")) };
             format!(
                 "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{fired}</td></tr>",
                 fault.id,
@@ -201,23 +202,37 @@ impl Story {
             .steps
             .iter()
             .map(|step| {
-                json!([step.number, step.at_us, step.until_us, step.host, step.kind.as_str(), step.service,
-                    step.aggregate, step.operation, step.text])
+                json!([
+                    step.number,
+                    step.at_us,
+                    step.until_us,
+                    step.host,
+                    step.kind.as_str(),
+                    step.service,
+                    step.aggregate,
+                    step.operation,
+                    step.text
+                ])
             })
             .collect();
         let messages: Vec<Value> = self
             .messages
             .iter()
             .map(|message| {
-                json!([message.step, message.from, message.to, message.sent_us, message.arrived_us,
-                    message.outcome.as_str(), message.is_answer, message.label])
+                json!([
+                    message.step,
+                    message.from,
+                    message.to,
+                    message.sent_us,
+                    message.arrived_us,
+                    message.outcome.as_str(),
+                    message.is_answer,
+                    message.label
+                ])
             })
             .collect();
-        let changes: Vec<Value> = self
-            .changes
-            .iter()
-            .map(|change| json!([change.step, change.of, change.name, change.after]))
-            .collect();
+        let changes: Vec<Value> =
+            self.changes.iter().map(|change| json!([change.step, change.of, change.name, change.after])).collect();
         json!({
             "ended_us": self.ended_us,
             "phases": self.phases,
@@ -271,11 +286,8 @@ fn reproduce(attachments: &Attachments) -> String {
         ("Trial", attachments.trial.as_ref()),
     ] {
         if let Some(body) = body {
-            let _ = write!(
-                text,
-                "<details><summary>{title}</summary><pre tabindex=\"0\">{}</pre></details>",
-                html(body)
-            );
+            let _ =
+                write!(text, "<details><summary>{title}</summary><pre tabindex=\"0\">{}</pre></details>", html(body));
         }
     }
     text

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, io::Write as _};
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 
-use crate::model::{Story, StepKind};
+use crate::model::{StepKind, Story};
 
 /// Spans that take no time would not be seen, and no flow could begin at them.
 const SHORTEST_US: u64 = 1;
@@ -17,7 +17,8 @@ impl Story {
         let mut events = Vec::new();
         for (lane, host) in self.hosts.iter().enumerate() {
             events.push(named(lane, &host.name));
-            events.push(json!({"ph": "M", "pid": lane + 1, "name": "process_sort_index", "args": {"sort_index": lane}}));
+            events
+                .push(json!({"ph": "M", "pid": lane + 1, "name": "process_sort_index", "args": {"sort_index": lane}}));
         }
         let faults = self.hosts.len();
         events.push(named(faults, "faults"));

@@ -140,7 +140,7 @@
       context.strokeStyle = colours.line;
       context.beginPath(); context.moveTo(x, 34); context.lineTo(x, height); context.stroke();
       context.fillStyle = colours.muted;
-      context.fillText(tick >= 1e6 ? at / 1e6 + " s" : tick >= 1e3 ? (at / 1e6).toFixed(3) + " s" : (at / 1e3).toFixed(3) + " ms", x, 30);
+      if (x > LABELS + 24) context.fillText(tick >= 1e6 ? at / 1e6 + " s" : tick >= 1e3 ? (at / 1e6).toFixed(3) + " s" : (at / 1e3).toFixed(3) + " ms", x, 30);
     }
     context.textAlign = "left";
   }
@@ -226,7 +226,7 @@
     let toY = laneY(message.to);
     const fromY = laneY(message.from), lost = message.outcome === "lost";
     if (lost) toY = fromY + (toY - fromY) * .7;
-    context.globalAlpha = inChain ? 1 : state.chainOnly ? .9 : .32;
+    context.globalAlpha = inChain ? 1 : state.chainOnly || lost ? .85 : .32;
     context.strokeStyle = context.fillStyle = lost ? colours.bad : message.outcome === "refused" ? colours.doubtful : inChain ? colours.accent : colours.call;
     context.lineWidth = inChain ? 1.7 : 1;
     context.setLineDash(message.isAnswer ? [4, 3] : []);
@@ -240,7 +240,7 @@
 
   function paintSteps() {
     const first = lowerBound(shown, state.from - longest, (p) => steps[p].at), last = lowerBound(shown, state.until + 1, (p) => steps[p].at);
-    const lastX = new Map();
+    const lastX = new Map(), labelled = new Map();
     for (let index = first; index < last; index++) {
       const step = steps[shown[index]], x = xOf(step.at), y = laneY(step.host);
       const special = chain.has(step.number) || broken.has(step.number);
@@ -256,7 +256,11 @@
         context.beginPath(); context.arc(x, y, special ? 5 : 3.2, 0, 7); context.fill();
       }
       if (special) { context.strokeStyle = colours.text; context.lineWidth = 1.4; context.beginPath(); context.arc(x, y, 6.5, 0, 7); context.stroke(); }
-      if (special && scale() * 1e6 > 2500) { context.fillStyle = colours.text; context.fillText(String(step.number), x + 8, y - 8); }
+      if (special && x - (labelled.get(step.host) ?? -99) > 34) {
+        labelled.set(step.host, x);
+        context.fillStyle = colours.text;
+        context.fillText(String(step.number), x + 7, y - 9);
+      }
     }
   }
 
@@ -297,7 +301,8 @@
   function pairs(rows, className) {
     const list = element("dl", null, className);
     for (const [name, value, mark] of rows) {
-      const term = element("dt", name), meaning = element("dd");
+      const term = element("dt"), meaning = element("dd");
+      term.append(name);
       meaning.append(...[].concat(value));
       if (mark) { term.className = mark; meaning.className = mark; }
       list.append(term, meaning);

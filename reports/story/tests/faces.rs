@@ -75,7 +75,11 @@ fn the_state_at_a_step_is_all_changes_up_to_it() {
     let story = sample::story();
     let told = |number: u32| {
         let state = story.state_at(number);
-        state.groups.get("aggregate").and_then(|group| group.get("order-o-1")).map(|entry| (entry.value.clone(), entry.since))
+        state
+            .groups
+            .get("aggregate")
+            .and_then(|group| group.get("order-o-1"))
+            .map(|entry| (entry.value.clone(), entry.since))
     };
     assert_eq!(told(3), None);
     assert_eq!(told(4), Some(("version 1, event_type OrderPlaced".to_owned(), 4)));

@@ -23,9 +23,9 @@ pub fn run(options: &CertifyOptions) -> Result<u8, Report> {
             "this report is of the planted bug `{bug}`, which no revision has and none mends"
         ));
     }
-    let reason = report.failed_for().ok_or_else(|| {
-        miette!(help = "give a report in which a check broke", "this report names no broken check")
-    })?;
+    let reason = report
+        .failed_for()
+        .ok_or_else(|| miette!(help = "give a report in which a check broke", "this report names no broken check"))?;
     let (before, after) = (laboratory("BEFORE", &options.before)?, laboratory("AFTER", &options.after)?);
     let case = Case {
         report: &report,

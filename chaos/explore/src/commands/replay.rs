@@ -70,7 +70,9 @@ impl Printed {
 }
 
 fn tell(report: &BugReport, context: &Context) -> Result<StoryOutput, Report> {
-    report.tell(&context.revision, &context.stop).map_err(|error| miette!("cannot tell the story of the trial: {error}"))
+    report
+        .tell(&context.revision, &context.stop)
+        .map_err(|error| miette!("cannot tell the story of the trial: {error}"))
 }
 
 fn read_other(path: &Path, report: &BugReport) -> Result<BugReport, Report> {
@@ -101,7 +103,10 @@ fn check_host(story: &Story, wanted: &str) -> Result<(), Report> {
         return Ok(());
     }
     let names: Vec<&str> = story.hosts.iter().map(|host| host.name.as_str()).collect();
-    Err(miette!(help = format!("its hosts are {}, or say `all`", names.join(", ")), "no host of this run is called `{wanted}`"))
+    Err(miette!(
+        help = format!("its hosts are {}, or say `all`", names.join(", ")),
+        "no host of this run is called `{wanted}`"
+    ))
 }
 
 fn show(
@@ -175,7 +180,10 @@ fn show_until(story: &Story, number: u32, printed: &mut Printed) -> Result<(), R
     let until = story.steps.partition_point(|step| step.number <= number);
     if printed.json {
         let step = story.step(number);
-        printed.field("until", json!({"step": step, "state": serde_json::to_value(&state).into_diagnostic()?.get("groups")}));
+        printed.field(
+            "until",
+            json!({"step": step, "state": serde_json::to_value(&state).into_diagnostic()?.get("groups")}),
+        );
         return Ok(());
     }
     println!("\nstopped after step {number}:");

@@ -146,8 +146,7 @@ impl<'a> Shrinker<'a> {
     /// reason; returns its position. Which process was faster plays no part.
     fn first_that_breaks(&mut self, candidates: Vec<Trial>) -> Option<usize> {
         let digests: Vec<[u8; 32]> = candidates.iter().map(digest).collect();
-        let fresh: Vec<usize> =
-            (0..candidates.len()).filter(|index| !self.held.contains(&digests[*index])).collect();
+        let fresh: Vec<usize> = (0..candidates.len()).filter(|index| !self.held.contains(&digests[*index])).collect();
         for wave in fresh.chunks(self.jobs.max(1)) {
             let requests: Vec<TrialRequest> = wave
                 .iter()

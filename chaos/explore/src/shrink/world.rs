@@ -36,7 +36,9 @@ fn without_bus(trial: &Trial) -> Option<Trial> {
                 && address.host.as_ref().is_none_or(|host| !hosts.contains(host))
         }
         Fault::Environment(EnvironmentFault::Operator { .. }) => false,
-        Fault::Environment(fault) => fault.hosts().iter().all(|host| host.starts_with("orders-") || *host == "dynamodb"),
+        Fault::Environment(fault) => {
+            fault.hosts().iter().all(|host| host.starts_with("orders-") || *host == "dynamodb")
+        }
     });
     (trial.bus.is_there() && is_free).then(|| Trial { bus: Bus::default(), ..trial.clone() })
 }

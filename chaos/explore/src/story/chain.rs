@@ -57,7 +57,7 @@ impl<'d> Index<'d> {
             }
             match &draft.nature {
                 Nature::Call { .. } => {
-                    draft.call.into_iter().for_each(|call| drop(index.calls.insert(call, position)));
+                    index.calls.extend(draft.call.map(|call| (call, position)));
                 }
                 Nature::Request { .. } => {
                     draft.operation.into_iter().for_each(|of| index.requests.entry(of).or_default().push(position));
@@ -102,7 +102,11 @@ impl<'d> Index<'d> {
             }
             Nature::Crash => self.of_crash(position),
             Nature::Restart => {
-                let crash = self.crashes.iter().rev().find(|crash| **crash < position && self.drafts[**crash].host == draft.host);
+                let crash = self
+                    .crashes
+                    .iter()
+                    .rev()
+                    .find(|crash| **crash < position && self.drafts[**crash].host == draft.host);
                 crash.map(|crash| (*crash, "its crash")).into_iter().collect()
             }
             Nature::Firing | Nature::Other => Vec::new(),
@@ -151,9 +155,8 @@ impl<'d> Index<'d> {
             edges.push((decided, "its idempotency key, on the same host"));
         } else if let Some(aggregate) = &draft.aggregate {
             let span = (request + 1)..position;
-            let last = span.rev().find(|one| {
-                is_deciding(&one) && self.drafts[*one].aggregate.as_ref() == Some(aggregate)
-            });
+            let last =
+                span.rev().find(|one| is_deciding(&one) && self.drafts[*one].aggregate.as_ref() == Some(aggregate));
             edges.extend(last.map(|last| (last, "its aggregate, on the same host")));
         }
         edges
@@ -172,9 +175,8 @@ impl<'d> Index<'d> {
             let earlier = self.last_before(position, token, Draft::is_call);
             edges.extend(earlier.map(|earlier| (earlier, "the same token")));
         } else if let Some(wanted) = invocation_id {
-            let same = |one: &Draft| {
-                matches!(&one.nature, Nature::Call { invocation_id: Some(id), .. } if id == wanted)
-            };
+            let same =
+                |one: &Draft| matches!(&one.nature, Nature::Call { invocation_id: Some(id), .. } if id == wanted);
             let earlier = draft.tokens.first().and_then(|key| self.last_before(position, key, same));
             edges.extend(earlier.map(|earlier| (earlier, "another attempt of one call")));
         }
@@ -259,9 +261,9 @@ impl<'d> Index<'d> {
             }
             Some("nexus-outbox" | "nexus-quarantine") => {
                 let name = key.split_once('/').map(|(_, name)| name);
-                event_id.or(name).and_then(|id| {
-                    self.last_before(position, id, |one| matches!(one.nature, Nature::Message { .. }))
-                })
+                event_id
+                    .or(name)
+                    .and_then(|id| self.last_before(position, id, |one| matches!(one.nature, Nature::Message { .. })))
             }
             _ => None,
         };
@@ -269,13 +271,7 @@ impl<'d> Index<'d> {
         edges
     }
 
-    fn of_message(
-        &self,
-        position: usize,
-        message_id: &str,
-        event_id: Option<&str>,
-        step: MessageNature,
-    ) -> Vec<Edge> {
+    fn of_message(&self, position: usize, message_id: &str, event_id: Option<&str>, step: MessageNature) -> Vec<Edge> {
         let draft = &self.drafts[position];
         let mut edges = Vec::new();
         let before = self.last_before(position, message_id, |one| matches!(one.nature, Nature::Message { .. }));
@@ -508,7 +504,11 @@ mod tests {
         let mut firing = step(20, "orders-1", StepKind::Fault, Nature::Firing, &[]);
         firing.fault = Some(3);
         firing.fault_call = Some(1);
-        let write = Nature::Write { key: "nexus-events/order-1/1".into(), was_there: false, event_id: Some("event-0001".into()) };
+        let write = Nature::Write {
+            key: "nexus-events/order-1/1".into(),
+            was_there: false,
+            event_id: Some("event-0001".into()),
+        };
         let mut write = step(25, "dynamodb", StepKind::Write, write, &["nexus-events/order-1/1", "event-0001"]);
         write.call = Some(1);
         let unrelated = call(12, "orders-2", 9, &["nexus-events/order-2/1"]);
@@ -539,8 +539,13 @@ mod tests {
             .iter()
             .map(|link| (link.step, link.is_evidence, link.because.iter().map(|because| because.step).collect()))
             .collect();
-        let wanted =
-            [(1, false, vec![]), (3, false, vec![]), (4, false, vec![1, 3]), (7, false, vec![1]), (8, true, vec![4, 7])];
+        let wanted = [
+            (1, false, vec![]),
+            (3, false, vec![]),
+            (4, false, vec![1, 3]),
+            (7, false, vec![1]),
+            (8, true, vec![4, 7]),
+        ];
         assert_eq!(told, wanted);
         assert_eq!(chain.left_out, 0);
     }
@@ -549,7 +554,12 @@ mod tests {
     fn words_that_may_name_a_step_are_found() {
         let text = "call 12 by orders-1 at 99 ns: applied true, token 0a1b2c3d-aa (event 77, nexus-events/order-1/2).";
         let words = words_of(text);
-        assert!(["call 12", "0a1b2c3d-aa", "nexus-events/order-1/2", "orders-1"].iter().all(|word| words.iter().any(|one| one == word)), "{words:?}");
+        assert!(
+            ["call 12", "0a1b2c3d-aa", "nexus-events/order-1/2", "orders-1"]
+                .iter()
+                .all(|word| words.iter().any(|one| one == word)),
+            "{words:?}"
+        );
         assert!(!words.iter().any(|word| word == "12" || word == "77"), "{words:?}");
     }
 }

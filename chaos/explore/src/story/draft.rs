@@ -18,13 +18,35 @@ pub struct DraftMessage {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Nature {
     /// A customer sends attempt `attempt` of an operation to `service`.
-    Request { attempt: u32, service: String },
+    Request {
+        attempt: u32,
+        service: String,
+    },
     /// The customer learns what became of it.
-    Answer { attempt: u32, service: String },
-    Call { client_token: Option<String>, invocation_id: Option<String>, service_operation: String, is_write: bool },
-    Write { key: String, was_there: bool, event_id: Option<String> },
-    Record { key: String, event_id: Option<String> },
-    Message { message_id: String, event_id: Option<String>, step: MessageNature },
+    Answer {
+        attempt: u32,
+        service: String,
+    },
+    Call {
+        client_token: Option<String>,
+        invocation_id: Option<String>,
+        service_operation: String,
+        is_write: bool,
+    },
+    Write {
+        key: String,
+        was_there: bool,
+        event_id: Option<String>,
+    },
+    Record {
+        key: String,
+        event_id: Option<String>,
+    },
+    Message {
+        message_id: String,
+        event_id: Option<String>,
+        step: MessageNature,
+    },
     Firing,
     Crash,
     Restart,

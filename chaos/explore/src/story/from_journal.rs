@@ -55,7 +55,12 @@ pub fn add(drafts: &mut Drafts, played: &Played) {
                 drafts.push(write(*call_sequence, at_us(*at), table, key, images));
             }
             JournalEntry::StreamRecord { at, table, shard, event_name, key, new_image, .. } => {
-                drafts.push(record(at_us(*at), (table.as_str(), shard.as_str(), event_name.as_str()), key, new_image.as_deref()));
+                drafts.push(record(
+                    at_us(*at),
+                    (table.as_str(), shard.as_str(), event_name.as_str()),
+                    key,
+                    new_image.as_deref(),
+                ));
             }
             JournalEntry::Message(step) => drafts.push(journal.message(step, &mut queues)),
         }
@@ -158,7 +163,8 @@ impl<'p> Journal<'p> {
             (None, _) => String::new(),
         };
         let receives = if step.receive_count > 0 { format!(", receive {}", step.receive_count) } else { String::new() };
-        let note = if step.note.is_empty() { String::new() } else { format!(" ({})", words::shortened(&step.note, 90)) };
+        let note =
+            if step.note.is_empty() { String::new() } else { format!(" ({})", words::shortened(&step.note, 90)) };
         let text = format!("{:?} in {}: message {}{event}{receives}{note}", step.step, step.place, step.message_id);
         let mut draft = Draft::new(at_us, step.service.name(), StepKind::Message, text);
         draft.service = Some(step.service.to_string());

@@ -180,13 +180,8 @@ fn changes(drafts: &[Draft], hosts: &[Host], first_kept: usize) -> Vec<Change> {
             if before == *after {
                 continue;
             }
-            let change = Change {
-                step: position as u32 + 1,
-                of: of.clone(),
-                name: name.clone(),
-                before,
-                after: after.clone(),
-            };
+            let change =
+                Change { step: position as u32 + 1, of: of.clone(), name: name.clone(), before, after: after.clone() };
             if position < first_kept {
                 current.insert(key, change);
             } else {

@@ -78,7 +78,10 @@ mod tests {
     #[test]
     fn commands_and_items_are_told_by_what_matters() {
         let place = json!({"type": "PlaceOrder", "order_id": "o-1", "lines": []});
-        assert_eq!((command(&place).as_str(), aggregate_of_command(&place).as_deref()), ("PlaceOrder o-1", Some("order-o-1")));
+        assert_eq!(
+            (command(&place).as_str(), aggregate_of_command(&place).as_deref()),
+            ("PlaceOrder o-1", Some("order-o-1"))
+        );
         let pay = json!({"type": "ProcessPayment", "order_id": "o-1", "payment_id": "p-1"});
         assert_eq!(aggregate_of_command(&pay).as_deref(), Some("payment-p-1"));
         let image = json!({"pk": {"S": "order-o-1"}, "sk": {"N": "3"}, "event_type": {"S": "OrderPlaced"}});
