@@ -119,7 +119,7 @@ pub struct CertifyOptions {
     pub after: String,
 
     /// How many trials close to the recorded one the new code must hold in
-    #[arg(long, value_name = "N", value_parser = values::seed, allow_negative_numbers = true, default_value = "20")]
+    #[arg(long, value_name = "N", value_parser = values::count_or_none, allow_negative_numbers = true, default_value = "20")]
     pub neighbours: u64,
 
     /// The certificate, as HTML if its name says so, else as Markdown; by default target/nexus/certificate-BUG.md

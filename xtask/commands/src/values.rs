@@ -22,6 +22,11 @@ pub(crate) fn seed(text: &str) -> Result<u64, String> {
     whole_number(text).ok_or_else(|| format!("a seed is a whole number from 0 to {}", u64::MAX))
 }
 
+/// A count that may be nothing.
+pub(crate) fn count_or_none(text: &str) -> Result<u64, String> {
+    whole_number(text).ok_or_else(|| format!("a count is a whole number from 0 to {}", u64::MAX))
+}
+
 /// The number of a step of a story; they are counted from 1.
 pub(crate) fn step(text: &str) -> Result<u32, String> {
     let number = whole_number(text).and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0);
