@@ -1,10 +1,11 @@
-//! The run record and its faces: terminal, JSON, HTML.
+//! The run record and its faces: terminal, JSON, HTML, JUnit, Markdown.
 //!
 //! A leaf of the workspace: it knows neither the system nor the simulator. A runner fills a [`RunRecord`]; whatever is shown is
 //! computed from it.
 #![forbid(unsafe_code)]
 
 mod aggregate;
+mod ci;
 mod coverage;
 mod dead_letters;
 mod diff;
@@ -13,6 +14,7 @@ mod exploration;
 mod format;
 mod html;
 mod json;
+mod junit;
 mod latencies;
 mod markdown;
 mod merge;

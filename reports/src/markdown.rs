@@ -60,7 +60,7 @@ fn table(table: &Table) -> String {
 }
 
 /// A text that can break out of no cell and mark nothing up: a stray `|` would shift all cells after it.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

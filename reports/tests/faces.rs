@@ -161,3 +161,29 @@ fn hundreds_of_seeds_keep_the_page_small() {
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
     assert!(page.contains("140 more trials are left out here"));
 }
+
+#[test]
+fn the_verdicts_for_a_build_server() {
+    let mut record = sample::record();
+    // Real time is the machine's.
+    record.scenarios.iter_mut().flat_map(|scenario| &mut scenario.trials).for_each(|trial| trial.wall_s = 0.0);
+    insta::assert_snapshot!("junit", record.junit());
+    insta::assert_snapshot!("ci", record.summary_markdown());
+}
+
+#[test]
+fn a_run_that_held_has_a_green_summary_and_no_failure() {
+    let mut record = sample::record();
+    record.scenarios.retain(|scenario| {
+        scenario.trials.iter().all(|trial| trial.verdict == nexus_reports::Verdict::Held)
+            && scenario.objectives.iter().all(|objective| objective.held)
+    });
+    record.determinism.diverged = 0;
+    assert!(!record.scenarios.is_empty(), "the sample has a scenario that held");
+    let text = record.summary_markdown();
+    assert!(text.starts_with("## ✅ Nexus: held"), "{text}");
+    assert!(!text.contains("replay"), "{text}");
+    assert!(record.junit().contains("failures=\"0\""), "{}", record.junit());
+    let empty = RunRecord::new("r", "turmoil", "sim");
+    assert!(empty.summary_markdown().starts_with("## ⚠️ Nexus: inconclusive"));
+}

@@ -37,6 +37,15 @@ pub enum XtaskError {
     #[error("the planted bug {} does not apply to the source as it is now:\n{message}", patch.display())]
     PatchDoesNotApply { patch: PathBuf, message: String },
 
+    #[error("there is no revision `{asked}`")]
+    NoRevision { asked: String },
+
+    #[error("git cannot copy the sources of {commit}:\n{message}")]
+    CheckOut { commit: String, message: String },
+
+    #[error("{} is a report of a planted bug, which no revision mends", path.display())]
+    PlantedBugReport { path: PathBuf },
+
     #[error("every step is excluded")]
     NoSteps,
 
@@ -70,6 +79,11 @@ impl XtaskError {
             XtaskError::ForeignHook { .. } => {
                 "call `cargo xtask policy check --changed` from it, or give --force: it is then kept beside ours"
             }
+            XtaskError::NoRevision { .. } => {
+                "name a commit, a branch or a tag that `git rev-parse` knows, or `work-tree` for the sources as they are"
+            }
+            XtaskError::CheckOut { .. } => "mend what git names above; a shallow clone lacks what lies before it",
+            XtaskError::PlantedBugReport { .. } => "give the report of a trial without planted bugs",
             XtaskError::NoSteps => "give a step to --only that --skip leaves; `cargo xtask test --list` names them",
         }
     }

@@ -25,6 +25,7 @@ use crate::{
 /// | `NEXUS_WORKSPACE_ROOT` | where scenarios and policies are, and `target/nexus` for output |
 /// | `NEXUS_PROFILE` | `sim` or `dev` |
 /// | `NEXUS_PLANTED_BUGS` | `1` in the build that carries planted bugs, else absent |
+/// | `NEXUS_CERTIFY_BEFORE_PROGRAM`, `…_REVISION`, the same with `AFTER` | for `certify`: the laboratories of both revisions |
 pub struct Launch {
     command: Command,
     program: String,
@@ -46,6 +47,12 @@ impl Launch {
 
     pub fn with_planted_bugs(mut self) -> Launch {
         self.command.env("NEXUS_PLANTED_BUGS", "1");
+        self
+    }
+
+    /// Tells the program one more thing.
+    pub fn with_variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Launch {
+        self.command.env(name, value);
         self
     }
 

@@ -13,15 +13,18 @@ mod interrupt;
 mod launch;
 mod planted_bugs;
 mod revision;
+mod revision_build;
 #[cfg(test)]
 mod scratch;
+mod scratch_copy;
 mod source_files;
 mod workspace;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use nexus_commands::{
-    BenchKind, BenchOptions, ChaosOptions, Engine, HooksCommand, LabCommand, SimOptions, XtaskCommand, exit,
+    BenchKind, BenchOptions, CertifyOptions, ChaosOptions, Engine, HooksCommand, LabCommand, SimOptions, XtaskCommand,
+    exit,
 };
 
 use crate::{
@@ -51,8 +54,9 @@ fn run(command: XtaskCommand, words: &[OsString]) -> Result<u8, XtaskError> {
     match command {
         XtaskCommand::Lab(LabCommand::Sim(options)) => sim(&options, words),
         XtaskCommand::Lab(LabCommand::Chaos(options)) => chaos(&options, words),
-        XtaskCommand::Lab(LabCommand::Replay(options)) => rerun(&options.file, words),
-        XtaskCommand::Lab(LabCommand::Shrink(options)) => rerun(&options.file, words),
+        XtaskCommand::Lab(LabCommand::Replay(options)) => rerun(&options.file, options.diff.as_deref(), words),
+        XtaskCommand::Lab(LabCommand::Shrink(options)) => rerun(&options.file, None, words),
+        XtaskCommand::Lab(LabCommand::Certify(options)) => certify(&options, words),
         XtaskCommand::Lab(LabCommand::Bench(options)) => bench(&options, words),
         XtaskCommand::Lab(LabCommand::Report(_)) => become_lab(&Workspace::find()?, Engine::Turmoil, words),
         XtaskCommand::Cloud(_) => {
@@ -115,13 +119,35 @@ fn chaos(options: &ChaosOptions, words: &[OsString]) -> Result<u8, XtaskError> {
 
 /// Runs a bug report with the build that wrote it.
 fn rerun(file: &std::path::Path, words: &[OsString]) -> Result<u8, XtaskError> {
+/// Runs a bug report with the build that wrote it; the build with planted bugs plays trials without them as well, so it is
+/// taken if only the other report has one.
+fn rerun(file: &Path, other: Option<&Path>, words: &[OsString]) -> Result<u8, XtaskError> {
     let origin = bug_file::origin(file)?;
+    let other = other.map(bug_file::origin).transpose()?;
     let workspace = Workspace::find()?;
-    if origin.planted_bug.is_none() {
+    if origin.planted_bug.is_none() && other.is_none_or(|other| other.planted_bug.is_none()) {
         return become_lab(&workspace, origin.engine, words);
     }
     let executable = planted_bugs::build(&workspace, origin.engine)?;
     Launch::new(&workspace, executable, words).with_planted_bugs().replace_process()
+}
+
+/// Builds both revisions, and lets the laboratory of this tree judge them.
+fn certify(options: &CertifyOptions, words: &[OsString]) -> Result<u8, XtaskError> {
+    let origin = bug_file::origin(&options.file)?;
+    if origin.planted_bug.is_some() {
+        return Err(XtaskError::PlantedBugReport { path: options.file.clone() });
+    }
+    let workspace = Workspace::find()?;
+    let build = |side: &str, asked: &str| revision_build::build(&workspace, origin.engine, side, asked);
+    let (before, after) = (build("before", &options.before)?, build("after", &options.after)?);
+    let executable = flavour::build(&workspace, workspace.root(), LAB, Flavour::sim(origin.engine))?;
+    Launch::new(&workspace, executable, words)
+        .with_variable("NEXUS_CERTIFY_BEFORE_PROGRAM", &before.program)
+        .with_variable("NEXUS_CERTIFY_BEFORE_REVISION", &before.revision)
+        .with_variable("NEXUS_CERTIFY_AFTER_PROGRAM", &after.program)
+        .with_variable("NEXUS_CERTIFY_AFTER_REVISION", &after.revision)
+        .replace_process()
 }
 
 fn bench(options: &BenchOptions, words: &[OsString]) -> Result<u8, XtaskError> {

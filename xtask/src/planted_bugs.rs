@@ -20,6 +20,7 @@ use nexus_commands::Engine;
 use crate::{
     error::{At, XtaskError},
     flavour::{self, Flavour, LAB},
+    scratch_copy::{copy, mark, mirror},
     source_files,
     workspace::Workspace,
 };
@@ -90,7 +91,7 @@ fn prepare(root: &Path, folder: &Path) -> Result<PathBuf, XtaskError> {
         apply(patch, &staging)?;
     }
     for manifest in files.iter().filter(|file| file.file_name().is_some_and(|name| name == "Cargo.toml")) {
-        mark(&staging.join(manifest))?;
+        mark(&staging.join(manifest), MARK)?;
     }
     let tree = folder.join("tree");
     mirror(&staging, &tree)?;
@@ -100,37 +101,6 @@ fn prepare(root: &Path, folder: &Path) -> Result<PathBuf, XtaskError> {
 
 /// What the versions of the copy's crates end with.
 const MARK: &str = "+planted";
-
-fn mark(manifest: &Path) -> Result<(), XtaskError> {
-    let text = fs::read_to_string(manifest).at("read", manifest)?;
-    fs::write(manifest, marked(&text)).at("write", manifest)
-}
-
-/// The manifest with the mark on its package's version, or on the one that the workspace hands down.
-fn marked(manifest: &str) -> String {
-    let mut in_package = false;
-    let mut text = String::new();
-    for line in manifest.lines() {
-        if line.trim_start().starts_with('[') {
-            in_package =
-                ["[package]", "[workspace.package]"].iter().any(|header| line.trim_start().starts_with(header));
-        }
-        let version = line.trim().strip_prefix("version").map(str::trim_start).and_then(|rest| rest.strip_prefix('='));
-        match version.and_then(|rest| rest.trim().strip_prefix('"')).and_then(|rest| rest.split('"').next()) {
-            Some(number) if in_package => text.push_str(&format!("version = \"{number}{MARK}\"")),
-            _ => text.push_str(line),
-        }
-        text.push('\n');
-    }
-    text
-}
-
-fn copy(from: &Path, to: &Path) -> Result<(), XtaskError> {
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent).at("create", parent)?;
-    }
-    fs::copy(from, to).at("copy", from).map(drop)
-}
 
 /// Applies one patch to `staging`, which must change by it.
 fn apply(patch: &Path, staging: &Path) -> Result<(), XtaskError> {
@@ -160,42 +130,6 @@ fn apply(patch: &Path, staging: &Path) -> Result<(), XtaskError> {
 fn targets(patch: &str) -> BTreeSet<PathBuf> {
     let named = patch.lines().filter_map(|line| line.strip_prefix("--- a/").or_else(|| line.strip_prefix("+++ b/")));
     named.map(|name| PathBuf::from(name.split('\t').next().unwrap_or(name))).collect()
-}
-
-/// Makes `to` hold the files of `from` and no others, touching only those that differ.
-fn mirror(from: &Path, to: &Path) -> Result<(), XtaskError> {
-    fs::create_dir_all(to).at("create", to)?;
-    let wanted = files_below(from)?;
-    for file in files_below(to)?.difference(&wanted) {
-        let path = to.join(file);
-        fs::remove_file(&path).at("remove", &path)?;
-    }
-    for file in &wanted {
-        let (source, copy_of_it) = (from.join(file), to.join(file));
-        let content = fs::read(&source).at("read", &source)?;
-        if fs::read(&copy_of_it).ok().as_ref() != Some(&content) {
-            copy(&source, &copy_of_it)?;
-        }
-    }
-    Ok(())
-}
-
-fn files_below(root: &Path) -> Result<BTreeSet<PathBuf>, XtaskError> {
-    let mut files = BTreeSet::new();
-    let mut waiting = vec![PathBuf::new()];
-    while let Some(folder) = waiting.pop() {
-        let path = root.join(&folder);
-        for entry in fs::read_dir(&path).at("list", &path)? {
-            let entry = entry.at("list", &path)?;
-            let name = folder.join(entry.file_name());
-            if root.join(&name).is_dir() {
-                waiting.push(name);
-            } else {
-                files.insert(name);
-            }
-        }
-    }
-    Ok(files)
 }
 
 #[cfg(test)]
@@ -284,22 +218,6 @@ mod tests {
 
     #[test]
     fn the_copy_s_crates_are_versions_of_their_own() {
-        let table = [
-            (
-                "[package]\nname = \"a\"\nversion = \"0.1.0\"\n",
-                "[package]\nname = \"a\"\nversion = \"0.1.0+planted\"\n",
-            ),
-            ("[workspace.package]\nversion=\"1.2.3\" # ours\n", "[workspace.package]\nversion = \"1.2.3+planted\"\n"),
-            ("[package]\nversion.workspace = true\n", "[package]\nversion.workspace = true\n"),
-            ("[dependencies.b]\nversion = \"2\"\n", "[dependencies.b]\nversion = \"2\"\n"),
-            (
-                "[package]\nversion = \"1.0.0\"\n[profile.sim]\n",
-                "[package]\nversion = \"1.0.0+planted\"\n[profile.sim]\n",
-            ),
-        ];
-        for (manifest, expected) in table {
-            assert_eq!(marked(manifest), expected);
-        }
         let scratch = repository("planted-version");
         scratch.write("Cargo.toml", "[workspace.package]\nversion = \"0.1.0\"\n");
         let tree = prepared(&scratch).unwrap();

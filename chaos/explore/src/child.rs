@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -11,12 +11,15 @@ use std::{
 
 use nexus_checkers::Violation;
 use nexus_reports::TrialRecord;
-use serde::{Deserialize, Serialize};
+use nexus_reports_story::Story;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::trial::Trial;
 
 /// The hidden sub-command by which the laboratory starts itself for one trial.
 pub const TRIAL_COMMAND: &str = "trial";
+/// The hidden sub-command that plays one trial and tells its story.
+pub const STORY_COMMAND: &str = "story";
 /// Tells a build with planted bugs which of them to have.
 pub const PLANTED_BUG_VARIABLE: &str = "NEXUS_PLANTED_BUG";
 /// A trial that takes longer than this in real time, and so much more for each of its operations, is given up: its outcome is
@@ -47,6 +50,23 @@ pub struct TrialOutput {
     pub trace: Option<Vec<String>>,
 }
 
+/// What the parent asks of a process that tells a story.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoryRequest {
+    pub trial: Trial,
+    pub revision: String,
+    pub profile: String,
+}
+
+/// What comes back: as of any trial, and the story.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoryOutput {
+    pub output: TrialOutput,
+    pub story: Story,
+}
+
 /// A trial's process ended without an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ChildError {
@@ -67,20 +87,49 @@ pub enum ChildError {
 /// # Errors
 /// If the process could not be started, died, took too long or was stopped.
 pub fn run_in_child(request: &TrialRequest, stop: &AtomicBool) -> Result<TrialOutput, ChildError> {
-    converse(TRIAL_COMMAND, &request.trial, request, stop)
+    let program = own_path().map_err(ChildError::Start)?;
+    run_in_child_of(&program, request, stop)
+}
+
+/// As [`run_in_child`], in a process of another laboratory: that of another revision.
+///
+/// # Errors
+/// As [`run_in_child`].
+pub fn run_in_child_of(program: &Path, request: &TrialRequest, stop: &AtomicBool) -> Result<TrialOutput, ChildError> {
+    ask(program, TRIAL_COMMAND, &request.trial, request, stop)
+}
+
+/// Plays one trial in a process of its own and tells its story.
+///
+/// # Errors
+/// As [`run_in_child`].
+pub fn tell_in_child(request: &StoryRequest, stop: &AtomicBool) -> Result<StoryOutput, ChildError> {
+    converse(STORY_COMMAND, &request.trial, request, stop)
 }
 
 /// Hands a request about a trial to a process of its own, and reads the answer.
 ///
 /// # Errors
 /// As [`run_in_child`].
-pub(crate) fn converse<A: serde::de::DeserializeOwned>(
+pub(crate) fn converse<Answer: DeserializeOwned>(
     command: &str,
     trial: &Trial,
     request: &impl Serialize,
     stop: &AtomicBool,
-) -> Result<A, ChildError> {
-    let mut child = spawn(command, trial).map_err(ChildError::Start)?;
+) -> Result<Answer, ChildError> {
+    let program = own_path().map_err(ChildError::Start)?;
+    ask(&program, command, trial, request, stop)
+}
+
+/// Hands `request` to a process and reads its answer.
+fn ask<Answer: DeserializeOwned>(
+    program: &Path,
+    command: &str,
+    trial: &Trial,
+    request: &impl Serialize,
+    stop: &AtomicBool,
+) -> Result<Answer, ChildError> {
+    let mut child = spawn(program, command, trial).map_err(ChildError::Start)?;
     let mut stdout = child.stdout.take().expect("stdout is piped");
     let mut stderr = child.stderr.take().expect("stderr is piped");
     let input = serde_json::to_vec(request).map_err(ChildError::Unreadable)?;
@@ -103,8 +152,8 @@ pub(crate) fn converse<A: serde::de::DeserializeOwned>(
     serde_json::from_slice(&output).map_err(ChildError::Unreadable)
 }
 
-fn spawn(task: &str, trial: &Trial) -> std::io::Result<Child> {
-    let mut command = Command::new(own_path()?);
+fn spawn(program: &Path, task: &str, trial: &Trial) -> std::io::Result<Child> {
+    let mut command = Command::new(program);
     // A bare environment: nothing of the caller's may decide what a trial does.
     command.arg(task).env_clear();
     if let Some(bug) = &trial.planted_bug {

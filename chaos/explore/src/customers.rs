@@ -141,8 +141,7 @@ impl Customers {
             completed_ns: None,
             response: Response::Unknown { reason: "never answered".to_owned() },
         });
-        let service = (operation.id + number) as usize % self.settings.services.len();
-        let service = self.settings.services[service].clone();
+        let service = service_of(&self.settings.services, operation.id, number).to_owned();
         let exchange = self.exchange(service, &operation.action);
         let response = match self.platform.timeout(self.settings.timeout, exchange).await {
             Ok(Ok(response)) => response,
@@ -175,6 +174,11 @@ impl Customers {
         driver.abort();
         result
     }
+}
+
+/// The host that an attempt goes to: attempts of one operation go round them.
+pub fn service_of(services: &[String], operation: u32, attempt: u32) -> &str {
+    &services[(operation + attempt) as usize % services.len()]
 }
 
 fn describe(action: &Action) -> (Option<String>, String, Request) {

@@ -69,6 +69,10 @@ impl Desk {
     }
 
     fn lab(&self, revision: &str, arguments: &[&str]) -> Output {
+        self.command(revision, arguments).output().unwrap()
+    }
+
+    fn command(&self, revision: &str, arguments: &[&str]) -> Command {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let engine = nexus_engine::compiled_engine().to_string();
         let mut command = Command::new(env!("CARGO_BIN_EXE_nexus-lab"));
@@ -77,7 +81,7 @@ impl Desk {
             command.arg(format!("--engine={engine}"));
         }
         command.env("NEXUS_WORKSPACE_ROOT", workspace).env("NEXUS_REVISION", revision).env("NEXUS_PROFILE", "test");
-        command.output().unwrap()
+        command
     }
 }
 
@@ -234,7 +238,11 @@ fn a_broken_trial_is_reported_replayed_and_shrunk() {
     let bug = object["bugs"][0].as_str().unwrap().to_owned();
     assert!(bug.ends_with("bug-hopeless-3.json"), "{bug}");
     let markdown = fs::read_to_string(desk.folder.join(&bug).with_extension("md")).unwrap();
-    assert!(markdown.contains("cargo xtask replay"), "{markdown}");
+    for wanted in ["cargo xtask replay", "## Causal chain", "```mermaid\nsequenceDiagram", "fault 1 acts on call"] {
+        assert!(markdown.contains(wanted), "{wanted}: {markdown}");
+    }
+    let page = fs::read_to_string(desk.folder.join(&bug).with_extension("html")).unwrap();
+    assert!(page.contains("class=\"sequence\"") && page.contains("download=\"regress_hopeless_3.rs\""));
 
     let same = desk.lab("r1", &["replay", &bug]);
     assert_eq!(code(&same), 1, "{}", text(&same));
@@ -256,8 +264,97 @@ fn a_broken_trial_is_reported_replayed_and_shrunk() {
     let object: Value = serde_json::from_slice(&shrunk.stdout).unwrap();
     assert!(object["after"]["operations"].as_u64() < object["before"]["operations"].as_u64(), "{object}");
     assert_eq!(object["after"]["faults"], 1, "only the hang matters: {object}");
-    let again = desk.lab("r1", &["replay", object["file"].as_str().unwrap()]);
+    assert_eq!(object["after"]["hosts"], 1, "{object}");
+    let inevitable = &object["cause"]["inevitable"];
+    assert!(inevitable["from_ms"].as_u64() > Some(0) && inevitable["step"].as_u64() > Some(0), "{object}");
+    assert_eq!(object["cause"]["fails_without_faults"], false, "{object}");
+    assert!(object["cause"]["nearest_passing"]["difference"].is_string(), "without the hang it holds: {object}");
+    let small = object["file"].as_str().unwrap();
+    let again = desk.lab("r1", &["replay", small]);
     assert_eq!(code(&again), 1, "{}", text(&again));
+
+    // As many jobs as one likes: the same trial is left.
+    let alone = desk.lab("r1", &["shrink", &bug, "--jobs", "1", "--no-cause", "--out", "alone.json", "--json"]);
+    assert_eq!(code(&alone), 1, "{}", text(&alone));
+    let trial_of = |file: &Path| {
+        let report: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        report["trial"].clone()
+    };
+    assert_eq!(trial_of(Path::new(small)), trial_of(&desk.folder.join("alone.json")));
+}
+
+#[test]
+fn a_replay_shows_what_it_is_asked_for() {
+    let desk = Desk::new("shown");
+    let scenario = desk.write("hopeless.toml", HOPELESS);
+    for seed in ["3", "4"] {
+        desk.lab(
+            "r1",
+            &["sim", "--scenario", &scenario, "--seed", seed, "--out", "o", "--json", "--junit", "o/junit.xml"],
+        );
+    }
+    let junit = fs::read_to_string(desk.folder.join("o/junit.xml")).unwrap();
+    assert!(junit.contains("<failure message=\"broken: ") && junit.contains("cargo xtask replay"), "{junit}");
+    let summary = desk.lab("r1", &["report", "show", "--markdown", "o/record.json"]);
+    assert!(text(&summary).contains("cargo xtask replay"), "{}", text(&summary));
+
+    let bug = "o/bug-hopeless-3.json";
+    let shown = |arguments: &[&str]| -> Value {
+        let output = desk.lab("r1", &[&["replay", bug, "--json"], arguments].concat());
+        assert_eq!(code(&output), 1, "options that show something leave the code: {}", text(&output));
+        let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(object["result"], "reproduced");
+        object
+    };
+    let until = shown(&["--until", "40"]);
+    assert_eq!(until["until"]["step"]["number"], 40, "{until}");
+    assert!(until["until"]["state"]["host"]["orders-1"]["value"].is_string(), "{until}");
+    let host = shown(&["--verbose", "orders-1", "--until", "40"]);
+    let steps = host["steps"].as_array().unwrap();
+    assert!(!steps.is_empty() && steps.iter().all(|step| step["number"].as_u64() <= Some(40)), "{host}");
+    let same = shown(&["--diff", bug]);
+    assert_eq!(same["diff"], serde_json::json!({"first": null, "groups": []}));
+    let apart = shown(&["--diff", "o/bug-hopeless-4.json"]);
+    assert!(apart["diff"]["first"].is_array() && !apart["diff"]["groups"].as_array().unwrap().is_empty(), "{apart}");
+    shown(&["--report", "sent"]);
+    for file in ["bug-hopeless-3.html", "bug-hopeless-3.json", "bug-hopeless-3.trace.json.gz", "regress_hopeless_3.rs"]
+    {
+        assert!(desk.folder.join("sent").join(file).is_file(), "{file}");
+    }
+    for (arguments, expected) in [
+        (["--until", "9999999"], "there is no step 9999999"),
+        (["--verbose", "orders-9"], "no host of this run is called `orders-9`"),
+        (["--diff", "missing.json"], "missing.json"),
+    ] {
+        let output = desk.lab("r1", &[&["replay", bug], arguments.as_slice()].concat());
+        assert_eq!(code(&output), 2, "{}", text(&output));
+        assert!(text(&output).contains(expected), "{}", text(&output));
+    }
+}
+
+#[test]
+fn a_certificate_needs_both_programs_and_tells_what_they_did() {
+    let desk = Desk::new("certificate");
+    let scenario = desk.write("hopeless.toml", HOPELESS);
+    desk.lab("r1", &["sim", "--scenario", &scenario, "--seed", "3", "--out", "o", "--json"]);
+    let line = ["certify", "o/bug-hopeless-3.json", "--before", "a", "--after", "b", "--neighbours", "2", "--json"];
+    let alone = desk.lab("r1", &line);
+    assert_eq!(code(&alone), 2, "{}", text(&alone));
+    assert!(text(&alone).contains("cargo xtask certify"), "{}", text(&alone));
+    // The same program on either side mends nothing.
+    let program = env!("CARGO_BIN_EXE_nexus-lab");
+    let mut command = desk.command("r1", &[line.as_slice(), &["--out", "fix.html"]].concat());
+    for side in ["BEFORE", "AFTER"] {
+        command.env(format!("NEXUS_CERTIFY_{side}_PROGRAM"), program);
+        command.env(format!("NEXUS_CERTIFY_{side}_REVISION"), side.to_lowercase());
+    }
+    let same = command.output().unwrap();
+    assert_eq!(code(&same), 1, "{}", text(&same));
+    let object: Value = serde_json::from_slice(&same.stdout).unwrap();
+    assert_eq!(object["verdict"], "new-fails", "{object}");
+    assert_eq!(object["before"]["trace_hash"], object["after"]["trace_hash"]);
+    assert_eq!(object["neighbours"].as_array().unwrap().len(), 2);
+    assert!(fs::read_to_string(desk.folder.join("fix.html")).unwrap().contains("not certified: the new code fails"));
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(crate) const STYLES: Styles = Styles::styled()
 
 /// The commands by purpose, in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("Simulate", &["sim", "chaos", "replay", "shrink"]),
+    ("Simulate", &["sim", "chaos", "replay", "shrink", "certify"]),
     ("Measure", &["bench", "report"]),
     ("Serve", &["cloud"]),
     ("Deploy", &["deploy"]),

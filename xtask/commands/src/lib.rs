@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod bug;
 mod chaos;
 mod cloud;
 mod deploy;
@@ -31,6 +32,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use bench::{BenchKind, BenchOptions};
+pub use bug::{CertifyOptions, ReplayOptions, ShrinkOptions};
 pub use chaos::ChaosOptions;
 pub use cloud::{CloudOptions, LatencyChoice};
 pub use deploy::{DeployCommand, SynthOptions, ValidateOptions};
@@ -39,9 +41,9 @@ pub use policy::{
     HooksCommand, HooksInstallOptions, PolicyCheckOptions, PolicyCommand, PolicyExplainOptions, PolicyGraphFormat,
     PolicyGraphOptions, PolicyTestOptions,
 };
-pub use report::{DiffOptions, MergeOptions, ReportCommand, ShowOptions};
+pub use report::{DiffOptions, JunitOption, MergeOptions, ReportCommand, ShowOptions};
 pub use schema::{CompatibilityMode, SchemaCheckOptions, SchemaCommand, SchemaDiffOptions, SchemaDocsOptions};
-pub use sim::{ReplayOptions, ShrinkOptions, SimOptions};
+pub use sim::SimOptions;
 pub use test::{Step, TestOptions};
 
 /// What `nexus-lab` does: everything that runs or reads trials.
@@ -51,6 +53,7 @@ pub enum LabCommand {
     Chaos(ChaosOptions),
     Replay(ReplayOptions),
     Shrink(ShrinkOptions),
+    Certify(CertifyOptions),
     Bench(BenchOptions),
     #[command(subcommand, about = "Show, compare or join the records that runs leave behind")]
     Report(ReportCommand),
@@ -208,7 +211,7 @@ fn check(command: &LabCommand, root: &mut clap::Command) -> Result<(), clap::Err
         LabCommand::Sim(options) => ("sim", options.problem()),
         LabCommand::Chaos(options) => ("chaos", options.problem()),
         LabCommand::Bench(options) => ("bench", options.problem()),
-        LabCommand::Replay(_) | LabCommand::Shrink(_) | LabCommand::Report(_) => return Ok(()),
+        LabCommand::Replay(_) | LabCommand::Shrink(_) | LabCommand::Certify(_) | LabCommand::Report(_) => return Ok(()),
     };
     let Some(text) = problem else { return Ok(()) };
     root.build();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::help::examples;
+use crate::{engine::Engine, help::examples};
 
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum ReportCommand {
@@ -23,6 +23,8 @@ pub enum ReportCommand {
         "which documented behaviour of AWS was met in which scenario, how often",
     ),
     ("cargo xtask report show --engines all.json", "which kinds of fault fired on which engine"),
+    ("cargo xtask report show --markdown target/nexus/record.json >> $GITHUB_STEP_SUMMARY", "the summary of a CI run"),
+    ("cargo xtask report show --junit junit.xml target/nexus/record.json", "the verdicts as JUnit XML"),
 ]))]
 pub struct ShowOptions {
     /// A record written by `sim` or `report merge`
@@ -37,9 +39,40 @@ pub struct ShowOptions {
     #[arg(long)]
     pub engines: bool,
 
+    /// Print a summary for a build server, as Markdown: the verdict, and for each failure how to replay it
+    #[arg(long, conflicts_with_all = ["coverage", "engines", "json"])]
+    pub markdown: bool,
+
+    #[command(flatten)]
+    pub junit: JunitOption,
+
     /// Print one JSON object instead of tables
     #[arg(long)]
     pub json: bool,
+}
+
+/// For build servers: whatever runs trials, or reads their record, can write it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct JunitOption {
+    /// Write the verdicts as JUnit XML into this file; a failure carries its reason and its replay command
+    #[arg(long, value_name = "FILE", help_heading = "What to print and keep")]
+    pub junit: Option<PathBuf>,
+}
+
+impl JunitOption {
+    /// The same for one engine of several: `junit.xml` becomes `junit-madsim.xml`.
+    pub fn on(&self, engine: Engine) -> JunitOption {
+        let with_engine = |file: &PathBuf| {
+            let mut name = file.file_stem().unwrap_or_default().to_owned();
+            name.push(format!("-{}", engine.name()));
+            if let Some(extension) = file.extension() {
+                name.push(".");
+                name.push(extension);
+            }
+            file.with_file_name(name)
+        };
+        JunitOption { junit: self.junit.as_ref().map(with_engine) }
+    }
 }
 
 /// Compare two records: verdicts, latencies, our own share of them

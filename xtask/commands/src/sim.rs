@@ -1,4 +1,4 @@
-//! `sim`, `replay` and `shrink`: run trials, run one again, make one smaller.
+//! `sim`: run trials.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -7,6 +7,7 @@ use clap::Args;
 use crate::{
     engine::{Engine, EngineChoice},
     help::examples,
+    report::JunitOption,
     values,
 };
 
@@ -22,6 +23,7 @@ use crate::{
         ("cargo xtask sim --scenario all --seeds 200 --engine both", "everything, on both engines"),
         ("cargo xtask sim --scenario crashes --seed 42", "one trial"),
         ("cargo xtask sim --check-determinism --seeds 20", "run trials twice and compare their traces"),
+        ("cargo xtask sim --junit target/nexus/junit.xml", "for a build server: a failure carries verdict and replay command"),
         ("cargo xtask sim --json | jq .latency", "for programs"),
     ])
 )]
@@ -58,10 +60,13 @@ pub struct SimOptions {
     #[arg(long, value_name = "DIR", help_heading = "What to print and keep")]
     pub out: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub junit: JunitOption,
+
     /// List the scenarios and run nothing
     #[arg(
         long,
-        conflicts_with_all = ["seed", "seeds", "jobs", "check_determinism", "workload", "out"],
+        conflicts_with_all = ["seed", "seeds", "jobs", "check_determinism", "workload", "out", "junit"],
         help_heading = "What to print and keep"
     )]
     pub list: bool,
@@ -84,13 +89,15 @@ impl SimOptions {
 
     /// The same options for one engine, its output in `out`.
     pub fn on(&self, engine: Engine, out: PathBuf) -> SimOptions {
-        SimOptions { engine: engine.into(), out: (!self.list).then_some(out), ..self.clone() }
+        let junit = self.junit.on(engine);
+        SimOptions { engine: engine.into(), out: (!self.list).then_some(out), junit, ..self.clone() }
     }
 
     /// The options as a command line, the command's name first: parsing it gives these options again.
     pub fn to_arguments(&self) -> Vec<OsString> {
         // Taken apart by name, so that an option added above cannot be forgotten here.
-        let SimOptions { scenarios, seed, seeds, workload, engine, jobs, check_determinism, out, list, json } = self;
+        let SimOptions { scenarios, seed, seeds, workload, engine, jobs, check_determinism, out, junit, list, json } =
+            self;
         let mut arguments = vec![OsString::from("sim")];
         let mut pair = |name: &str, value: OsString| {
             let mut joined = OsString::from(format!("--{name}="));
@@ -104,6 +111,7 @@ impl SimOptions {
         pair("engine", engine.single().map_or("both", Engine::name).into());
         jobs.iter().for_each(|jobs| pair("jobs", jobs.to_string().into()));
         out.iter().for_each(|folder| pair("out", folder.into()));
+        junit.junit.iter().for_each(|file| pair("junit", file.into()));
         for (given, flag) in [(check_determinism, "--check-determinism"), (list, "--list"), (json, "--json")] {
             if *given {
                 arguments.push(flag.into());
@@ -121,54 +129,4 @@ impl SimOptions {
             )
         })
     }
-}
-
-/// Run the trial of a bug report again
-#[derive(Clone, Debug, PartialEq, Eq, Args)]
-#[command(
-    long_about = "Run the trial of a bug report again.\n\n\
-        At the revision that wrote the file the trace must be the same: exit 1 says that the bug is back, exit 3 that \
-        the run diverged. At another revision the seeds nearby are tried too before the bug is called fixed (0), still \
-        there (1) or not judged (4).",
-    after_help = examples(&[
-        ("cargo xtask replay target/nexus/bug-crashes-42.json", "the engine is read from the file"),
-        ("cargo xtask replay --json bug.json", "for programs"),
-    ])
-)]
-pub struct ReplayOptions {
-    /// A bug report written by `sim`, `shrink` or `bench bugs`
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Make the trial of a bug report as small as it can be while it still breaks
-#[derive(Clone, Debug, PartialEq, Eq, Args)]
-#[command(
-    long_about = "Make the trial of a bug report as small as it can be while it still breaks.\n\n\
-        Faults, customers and commands are taken away in turn; what is left breaks the same check.",
-    after_help = examples(&[
-        ("cargo xtask shrink target/nexus/bug-crashes-42.json", "writes the smaller trial beside the file"),
-        ("cargo xtask shrink bug.json --out small.json --jobs 2", "writes it where you say"),
-    ])
-)]
-pub struct ShrinkOptions {
-    /// A bug report written by `sim` or `bench bugs`
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-
-    /// Where the smaller trial goes; by default beside FILE
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-
-    /// How many candidates run at a time; by default one a processor
-    #[arg(long, value_name = "N", value_parser = values::jobs, allow_negative_numbers = true)]
-    pub jobs: Option<usize>,
-
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub json: bool,
 }

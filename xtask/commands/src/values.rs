@@ -27,6 +27,12 @@ pub(crate) fn whole(text: &str) -> Result<u64, String> {
     whole_number(text).ok_or_else(|| format!("this is a whole number from 0 to {}", u64::MAX))
 }
 
+/// The number of a step of a story; they are counted from 1.
+pub(crate) fn step(text: &str) -> Result<u32, String> {
+    let number = whole_number(text).and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0);
+    number.ok_or_else(|| format!("a step is a whole number from 1 to {}", u32::MAX))
+}
+
 /// A name in lower case as files and tables carry it; an empty one would silently match nothing.
 pub(crate) fn name(text: &str) -> Result<String, String> {
     match text.trim() {
@@ -68,6 +74,8 @@ mod tests {
             assert_eq!(count(text).ok(), expected_count, "count {text:?}");
             assert_eq!(jobs(text).ok(), expected_jobs, "jobs {text:?}");
             assert_eq!(seed(text).ok(), expected_seed, "seed {text:?}");
+            let expected_step = expected_count.and_then(|number| u32::try_from(number).ok());
+            assert_eq!(step(text).ok(), expected_step, "step {text:?}");
         }
     }
 

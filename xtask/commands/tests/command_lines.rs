@@ -45,7 +45,14 @@ fn bad_lines_are_usage_errors_that_say_what_is_wrong() {
         ("chaos --seed 18446744073709551615 --seeds 2", "beyond the last number"),
         ("replay", "<FILE>"),
         ("replay a.json b.json", "unexpected argument 'b.json'"),
+        ("replay a.json --until 0", "a step is a whole number from 1"),
+        ("replay a.json --verbose=", "a name is not empty"),
         ("shrink", "<FILE>"),
+        ("certify a.json --before main", "--after <REV>"),
+        ("certify a.json --before main --after= ", "a name is not empty"),
+        ("certify a.json --before a --after b --neighbours few", "a count is a whole number from 0"),
+        ("sim --list --junit a.xml", "cannot be used with"),
+        ("report show --markdown --json a.json", "cannot be used with"),
         ("bench bug", "possible values: bugs, speed"),
         ("bench bugs --seeds 0", "a count is a whole number from 1"),
         ("bench --only a", "write `bench bugs --only"),
@@ -111,7 +118,7 @@ fn sim_options_survive_the_way_through_a_command_line() {
     let lines = [
         "sim",
         "sim --scenario all --scenario lost-answer --seed 7 --seeds 3 --jobs 2 --engine both --check-determinism --json",
-        "sim --workload customers.jsonl --out target/elsewhere --engine madsim",
+        "sim --workload customers.jsonl --out target/elsewhere --engine madsim --junit out/junit.xml",
         "sim --list --json --scenario -strange",
     ];
     for line in lines {
@@ -142,12 +149,13 @@ fn chaos_options_survive_the_way_through_a_command_line() {
 
 #[test]
 fn both_engines_become_one_line_each() {
-    let both = sim("sim --engine both --seeds 4 --json");
+    let both = sim("sim --engine both --seeds 4 --json --junit out/junit.xml");
     for engine in EngineChoice::Both.engines() {
         let one = both.on(*engine, PathBuf::from("out").join(engine.name()));
         assert_eq!(one.engine.single(), Some(*engine));
         assert_eq!(one.out, Some(PathBuf::from("out").join(engine.name())));
         assert_eq!((one.seeds, one.json), (Some(4), true));
+        assert_eq!(one.junit.junit, Some(PathBuf::from(format!("out/junit-{}.xml", engine.name()))));
     }
     let listing = sim("sim --engine both --list").on(Engine::Madsim, PathBuf::from("out"));
     assert_eq!(listing.out, None, "a listing writes nothing, and --out with --list would be refused");

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, fs, path::PathBuf};
 
-use nexus_commands::{Engine, EngineChoice, SimOptions, exit};
+use nexus_commands::{Engine, EngineChoice, JunitOption, SimOptions, exit};
 use serde_json::Value;
 
 use super::Finding;
@@ -88,6 +88,7 @@ fn sim(engine: Engine, seeds: u64) -> SimOptions {
         jobs: None,
         check_determinism: false,
         out: None,
+        junit: JunitOption::default(),
         list: false,
         json: true,
     }

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use nexus_commands::LabCommand;
-use nexus_explore::{RECORD_COMMAND, TRIAL_COMMAND, commands};
+use nexus_explore::{RECORD_COMMAND, STORY_COMMAND, TRIAL_COMMAND, commands};
 
 /// A trial is a million small allocations: the system's allocator took a fifth of its time, and asked the kernel for more
 /// with each page.
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some(TRIAL_COMMAND) => return ExitCode::from(commands::trial::run()),
         Some(RECORD_COMMAND) => return ExitCode::from(commands::trial::run_recording()),
+        Some(STORY_COMMAND) => return ExitCode::from(commands::trial::tell()),
         _ => {}
     }
     let command = match nexus_commands::parse_lab(std::env::args_os()) {
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         LabCommand::Chaos(options) => commands::chaos::run(&options),
         LabCommand::Replay(options) => commands::replay::run(&options),
         LabCommand::Shrink(options) => commands::shrink::run(&options),
+        LabCommand::Certify(options) => commands::certify::run(&options),
         LabCommand::Bench(options) => commands::bench::run(&options),
         LabCommand::Report(command) => commands::report::run(&command),
     };

@@ -1,6 +1,7 @@
 //! What `nexus-lab` does, a module a command. Each returns the exit code, or an error in the input (exit code 2).
 
 pub mod bench;
+pub mod certify;
 pub mod chaos;
 mod context;
 mod exhaust;

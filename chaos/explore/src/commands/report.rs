@@ -18,6 +18,11 @@ pub fn run(command: &ReportCommand) -> Result<u8, Report> {
 
 fn show(options: &ShowOptions) -> Result<u8, Report> {
     let record = read(&options.file)?;
+    write_junit(&record, options.junit.junit.as_deref())?;
+    if options.markdown {
+        print!("{}", record.summary_markdown());
+        return Ok(nexus_commands::exit::HELD);
+    }
     match (options.coverage, options.engines, options.json) {
         (true, _, true) => println!("{}", coverage_table(&record).to_json().into_diagnostic()?),
         (true, _, false) => print!("{}", coverage_markdown(&record)),
@@ -27,6 +32,16 @@ fn show(options: &ShowOptions) -> Result<u8, Report> {
         (false, false, false) => print!("{}", record.terminal(&terminal_options())),
     }
     Ok(nexus_commands::exit::HELD)
+}
+
+/// Writes the verdicts for a build server, if it asked for them.
+pub(super) fn write_junit(record: &RunRecord, file: Option<&Path>) -> Result<(), Report> {
+    let Some(file) = file else { return Ok(()) };
+    let cannot = || format!("cannot write `{}`", file.display());
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).into_diagnostic().wrap_err_with(cannot)?;
+    }
+    fs::write(file, record.junit()).into_diagnostic().wrap_err_with(cannot)
 }
 
 fn diff(options: &DiffOptions) -> Result<u8, Report> {

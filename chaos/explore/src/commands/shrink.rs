@@ -1,66 +1,81 @@
 //! `shrink FILE`.
 
-use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use miette::{IntoDiagnostic, Report, miette};
 use nexus_commands::ShrinkOptions;
 
-use super::Context;
-use crate::{BugReport, Shrinker, default_jobs};
+use super::{
+    Context,
+    replay::{place, search, stem},
+};
+use crate::{BugReport, Shrinker, Shrunk, TrialSize, default_jobs};
 
 pub fn run(options: &ShrinkOptions) -> Result<u8, Report> {
     let context = Context::from_environment();
     let report = BugReport::read(&options.file)?;
     super::check_engine(&report.engine)?;
-    let check = report.broken.first().cloned().ok_or_else(|| {
+    let reason = report.failed_for().ok_or_else(|| {
         miette!(help = "only a report in which a check broke can be shrunk", "this report names no broken check")
     })?;
     let progress = super::progress::bar(0, options.json);
-    let on_progress = |operations: usize, faults: usize| {
-        progress.set_message(format!("{operations} operations, {faults} faults"));
+    let on_progress = |size: TrialSize| {
+        progress.set_message(size.to_string());
         progress.tick();
     };
     let jobs = options.jobs.unwrap_or_else(default_jobs);
-    let shrunk = Shrinker::new(check.clone(), jobs, &context.stop, &on_progress).shrink(&report.trial);
+    let shrunk = Shrinker::new(reason.clone(), jobs, &context.stop, &on_progress).shrink(&report.trial);
     progress.finish_and_clear();
     let Some(shrunk) = shrunk else {
         if context.is_stopped() {
             return Err(miette!("stopped before anything smaller was found"));
         }
-        println!("`{check}` does not break in this trial at revision {}: nothing to shrink", context.revision);
+        println!("`{}` does not break in this trial at revision {}: nothing to shrink", reason.check, context.revision);
         return Ok(nexus_commands::exit::INCONCLUSIVE);
     };
-    let smaller = BugReport::new(&shrunk.trial, &shrunk.output, &context.revision, &context.profile);
-    let (folder, stem) = place(options);
+    let smaller = smaller(&report, &shrunk, options, jobs, &context)?;
+    let named = options
+        .out
+        .clone()
+        .unwrap_or_else(|| options.file.with_file_name(format!("{}-shrunk.json", stem(&options.file))));
+    let (folder, stem) = place(&named);
     let path = smaller.write(&folder, &stem)?;
-    let before = (report.trial.workload.operations.len(), report.trial.faults.len());
-    let after = (shrunk.trial.workload.operations.len(), shrunk.trial.faults.len());
+    let (before, after) = (TrialSize::of(&report.trial), TrialSize::of(&shrunk.trial));
     if options.json {
         let object = serde_json::json!({
-            "check": check, "file": path, "trials_run": shrunk.trials_run,
-            "before": {"operations": before.0, "faults": before.1},
-            "after": {"operations": after.0, "faults": after.1},
+            "check": reason.check, "class": reason.class, "file": path, "trials_run": shrunk.trials_run,
+            "before": before, "after": after, "cause": smaller.cause,
         });
         println!("{}", serde_json::to_string(&object).into_diagnostic()?);
     } else {
-        println!(
-            "`{check}`: {} operations and {} faults shrunk to {} and {} ({} trials)",
-            before.0, before.1, after.0, after.1, shrunk.trials_run
-        );
-        println!("{}\n  replay: {}", smaller.reason, nexus_reports::replay_command(&context.shown(&path)));
+        println!("`{}`: {before} shrunk to {after} ({} trials)", reason.check, shrunk.trials_run);
+        println!("{}", smaller.reason);
+        smaller.chain.iter().for_each(|line| println!("  {line}"));
+        if let Some(cause) = &smaller.cause {
+            cause.lines().iter().for_each(|line| println!("  {line}"));
+        }
+        println!("  replay: {}", nexus_reports::replay_command(&context.shown(&path)));
+        println!("  send:   {}", context.shown(&path.with_extension("html")));
     }
     Ok(nexus_commands::exit::BROKE)
 }
 
-fn place(options: &ShrinkOptions) -> (PathBuf, String) {
-    let named = options.out.clone().unwrap_or_else(|| {
-        let stem = options.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        options.file.with_file_name(format!("{stem}-shrunk.json"))
-    });
-    let stem = named.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let folder = named
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .map_or_else(|| PathBuf::from("."), PathBuf::from);
-    (folder, stem)
+/// The report of the smaller trial, with its cause.
+fn smaller(
+    report: &BugReport,
+    shrunk: &Shrunk,
+    options: &ShrinkOptions,
+    jobs: usize,
+    context: &Context,
+) -> Result<BugReport, Report> {
+    let mut smaller = BugReport::new(&shrunk.trial, &shrunk.output, &context.revision, &context.profile);
+    smaller.shrunk_from = Some(report.shrunk_from.unwrap_or_else(|| TrialSize::of(&report.trial)));
+    if options.no_cause || context.stop.load(Ordering::SeqCst) {
+        return Ok(smaller);
+    }
+    // A trial whose process dies has no story, and no step to point at.
+    if let Ok(told) = smaller.tell(&context.revision, &context.stop) {
+        smaller.cause = search(&smaller, &told.story, jobs, context)?;
+    }
+    Ok(smaller)
 }

@@ -274,6 +274,7 @@ fn finish(
     options: &SimOptions,
 ) -> Result<u8, Report> {
     let html_path = write_reports(record, out)?;
+    super::report::write_junit(record, options.junit.junit.as_deref())?;
     for trial in diverged {
         eprintln!(
             "DIVERGED: {} seed {} gave {} and then {}",
