@@ -1,6 +1,6 @@
 //! What stands in the way of an answer: what happened, where, and how to mend it.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use nexus_governance_compatibility::UnusableSchema;
@@ -23,7 +23,7 @@ pub enum ToolError {
         line: usize,
         column: usize,
         #[source_code]
-        source_code: NamedSource<String>,
+        source_code: Arc<NamedSource<String>>,
         #[label("here")]
         place: SourceSpan,
     },
@@ -38,7 +38,7 @@ pub enum ToolError {
         path: PathBuf,
         message: String,
         #[source_code]
-        source_code: NamedSource<String>,
+        source_code: Arc<NamedSource<String>>,
         #[label("here")]
         place: SourceSpan,
     },

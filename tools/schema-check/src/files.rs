@@ -1,6 +1,6 @@
 //! Files as text, JSON, schemas and TOML, with the place of whatever is wrong in them.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use miette::{NamedSource, SourceSpan};
 use nexus_governance_compatibility::{Schema, UnusableSchema};
@@ -33,7 +33,7 @@ pub fn schema(path: &Path, text: &str) -> Result<Schema, ToolError> {
             message,
             line,
             column,
-            source_code: NamedSource::new(path.display().to_string(), text.to_owned()).with_language("json"),
+            source_code: Arc::new(NamedSource::new(path.display().to_string(), text.to_owned()).with_language("json")),
             place: SourceSpan::from(offset_of(text, line, column)),
         },
         source => ToolError::Unusable { path: path.to_owned(), source },
@@ -52,7 +52,7 @@ pub fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, ToolError> {
         path: path.to_owned(),
         message: error.message().to_owned(),
         place: SourceSpan::from(error.span().unwrap_or(0..0)),
-        source_code: NamedSource::new(path.display().to_string(), text.clone()).with_language("toml"),
+        source_code: Arc::new(NamedSource::new(path.display().to_string(), text.clone()).with_language("toml")),
     })
 }
 
