@@ -110,7 +110,10 @@ mod tests {
         assert!(matches!(refused, XtaskError::ForeignHook { .. }), "{refused}");
         assert_eq!(fs::read_to_string(scratch.path(".git/hooks/pre-commit")).unwrap(), "#!/bin/sh\nexit 0\n");
         install_in(scratch.root(), true).unwrap();
-        assert_eq!(fs::read_to_string(scratch.path(".git/hooks/pre-commit.before-nexus")).unwrap(), "#!/bin/sh\nexit 0\n");
+        assert_eq!(
+            fs::read_to_string(scratch.path(".git/hooks/pre-commit.before-nexus")).unwrap(),
+            "#!/bin/sh\nexit 0\n"
+        );
         assert_eq!(fs::read_to_string(scratch.path(".git/hooks/pre-commit")).unwrap(), HOOK);
     }
 
@@ -123,13 +126,17 @@ mod tests {
 
     /// Runs the hook with a `cargo` that writes down what it is asked, and fails on the words that `fails` names.
     fn run_hook(scratch: &Scratch, fails: &str) -> (Output, String) {
-        scratch.write("bin/cargo", &format!("#!/bin/sh\necho \"$*\" >> \"$ASKED\"\ncase \"$*\" in {fails}) exit 1 ;; esac\n"));
+        scratch.write(
+            "bin/cargo",
+            &format!("#!/bin/sh\necho \"$*\" >> \"$ASKED\"\ncase \"$*\" in {fails}) exit 1 ;; esac\n"),
+        );
         make_executable(&scratch.path("bin/cargo")).unwrap();
         let asked = scratch.path("bin/asked");
         let _ = fs::remove_file(&asked);
         let path = format!("{}:{}", scratch.path("bin").display(), std::env::var("PATH").unwrap());
         let hook = install_in(scratch.root(), false).unwrap();
-        let output = Command::new(hook).current_dir(scratch.root()).env("PATH", path).env("ASKED", &asked).output().unwrap();
+        let output =
+            Command::new(hook).current_dir(scratch.root()).env("PATH", path).env("ASKED", &asked).output().unwrap();
         (output, fs::read_to_string(asked).unwrap_or_default())
     }
 

@@ -14,6 +14,7 @@ pub use canonical::canonical_json;
 pub use policy::{
     CompiledPolicies, Decision, DecisionRecord, Denial, HashedPolicyBundle, InvalidPolicyBundle, PolicyBundle,
     PolicyEnforcer, PolicyEvaluation, PolicyInput, PolicyModule, PolicyPosition, PolicyQuestion, PolicyTestOutcome,
-    QuestionKeys, ReloadRefused, Reloaded, TemporalQueryInput, bundled_policies, bundled_policy_tests, run_policy_tests,
+    QuestionKeys, ReloadRefused, Reloaded, TemporalQueryInput, bundled_policies, bundled_policy_tests,
+    run_policy_tests,
 };
 pub use schema::{InvalidSchema, SchemaRejection, SchemaValidator, Violation};

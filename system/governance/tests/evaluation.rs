@@ -13,9 +13,29 @@ static SHIPPED: LazyLock<CompiledPolicies> =
 /// Values of every kind, those that the policies look for among them.
 fn value() -> impl Strategy<Value = Value> {
     let words = prop::sample::select(vec![
-        "append-event", "read-events", "delete-event", "temporal-query", "store-snapshot", "read-snapshot", "event-store",
-        "snapshot-store", "snapshot-manager", "command-service", "customer", "system", "support", "root", "PlaceOrder",
-        "ShipOrder", "OrderPlaced", "OrderLost", "AVAILABLE", "PENDING", "client-1", "*", "",
+        "append-event",
+        "read-events",
+        "delete-event",
+        "temporal-query",
+        "store-snapshot",
+        "read-snapshot",
+        "event-store",
+        "snapshot-store",
+        "snapshot-manager",
+        "command-service",
+        "customer",
+        "system",
+        "support",
+        "root",
+        "PlaceOrder",
+        "ShipOrder",
+        "OrderPlaced",
+        "OrderLost",
+        "AVAILABLE",
+        "PENDING",
+        "client-1",
+        "*",
+        "",
     ]);
     let leaf = prop_oneof![
         8 => words.prop_map(Value::from),
@@ -34,14 +54,21 @@ fn value() -> impl Strategy<Value = Value> {
 fn question() -> impl Strategy<Value = Value> {
     let fields = prop::sample::subsequence(
         vec![
-            "service", "operation", "store", "role", "command", "aggregate", "event_types", "amount_cents", "client",
+            "service",
+            "operation",
+            "store",
+            "role",
+            "command",
+            "aggregate",
+            "event_types",
+            "amount_cents",
+            "client",
             "queries_in_last_minute",
         ],
         0..=10,
     );
-    (fields, prop::collection::vec(value(), 10)).prop_map(|(fields, values)| {
-        Value::Object(fields.into_iter().map(str::to_owned).zip(values).collect())
-    })
+    (fields, prop::collection::vec(value(), 10))
+        .prop_map(|(fields, values)| Value::Object(fields.into_iter().map(str::to_owned).zip(values).collect()))
 }
 
 proptest! {
@@ -97,17 +124,35 @@ fn on_each_form_that_it_is_let_run() {
         "deny contains {\"rule\": \"r\", \"reason\": \"x\"} if h == 1\n\nh := input.a",
         "default d := false\n\nd if input.a == 1\n\ndeny contains {\"rule\": \"r\", \"reason\": \"x\"} if not d",
     ];
-    let values = [json!(null), json!(1), json!("b"), json!(true), json!([]), json!([1]), json!([[1]]), json!({"b": 1}),
-        json!({"b": {"c": 1}}), json!({"1": 1}), json!([null, false])];
+    let values = [
+        json!(null),
+        json!(1),
+        json!("b"),
+        json!(true),
+        json!([]),
+        json!([1]),
+        json!([[1]]),
+        json!({"b": 1}),
+        json!({"b": {"c": 1}}),
+        json!({"1": 1}),
+        json!([null, false]),
+    ];
     for rule in rules {
-        let module = PolicyModule { name: "a".to_owned(), source: format!("package nexus.a\n\n{rule}\n\nallow if true\n") };
+        let module =
+            PolicyModule { name: "a".to_owned(), source: format!("package nexus.a\n\n{rule}\n\nallow if true\n") };
         for setting in &values {
             let bundle = PolicyBundle { modules: vec![module.clone()], data: json!({"a": {"b": setting}}) };
             let policies = CompiledPolicies::compile(&bundle).unwrap();
             assert_eq!(policies.evaluation(), PolicyEvaluation::Machine, "{rule}");
             for a in &values {
-                for question in [json!({"a": a}), json!({"a": a, "b": "b"}), json!({"a": a, "b": 0}), json!({}), a.clone()] {
-                    assert_eq!(policies.decide(&question), policies.interpret(&question), "{rule}\n{question}\n{setting}");
+                for question in
+                    [json!({"a": a}), json!({"a": a, "b": "b"}), json!({"a": a, "b": 0}), json!({}), a.clone()]
+                {
+                    assert_eq!(
+                        policies.decide(&question),
+                        policies.interpret(&question),
+                        "{rule}\n{question}\n{setting}"
+                    );
                 }
             }
         }

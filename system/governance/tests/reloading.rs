@@ -77,9 +77,13 @@ fn a_bad_bundle_leaves_the_old_one_in_force() {
         ("digest", |bundle| bundle.sha256 = "0".repeat(64), false),
         ("a changed policy under the old digest", |bundle| bundle.bundle.modules[0].source.push('\n'), false),
         ("syntax", |bundle| bundle.bundle.modules[0].source.push_str("allow {"), true),
-        ("a builtin that reads the clock", |bundle| {
-            bundle.bundle.modules[0].source.push_str("allow if time.now_ns() > 0\n");
-        }, true),
+        (
+            "a builtin that reads the clock",
+            |bundle| {
+                bundle.bundle.modules[0].source.push_str("allow if time.now_ns() > 0\n");
+            },
+            true,
+        ),
         ("no policy", |bundle| bundle.bundle.modules.clear(), true),
         ("no tests", |bundle| bundle.tests.clear(), true),
         ("a test that fails", |bundle| bundle.tests[0].source.push_str("\ntest_more if false\n"), true),
@@ -95,7 +99,11 @@ fn a_bad_bundle_leaves_the_old_one_in_force() {
         }
         let refused = enforcer.reload(bundle).unwrap_err();
         told.push(format!("{what}: {refused}"));
-        assert_eq!((enforcer.bundle_digest(), reason_of(&enforcer.decide(&input()))), (in_force.clone(), "old"), "{what}");
+        assert_eq!(
+            (enforcer.bundle_digest(), reason_of(&enforcer.decide(&input()))),
+            (in_force.clone(), "old"),
+            "{what}"
+        );
     }
     insta::assert_snapshot!(told.join("\n----\n"));
 }
@@ -169,7 +177,8 @@ fn what_may_fail_is_interpreted_and_denies() {
     for (source, evaluation, allowed) in
         [(fails, PolicyEvaluation::Interpreter, false), (sound, PolicyEvaluation::Machine, true)]
     {
-        let policies = PolicyEnforcer::compile(&[module("a", allow), module("b", source)], json!({})).unwrap().in_force();
+        let policies =
+            PolicyEnforcer::compile(&[module("a", allow), module("b", source)], json!({})).unwrap().in_force();
         assert_eq!(policies.evaluation(), evaluation);
         assert_eq!(policies.decide(&input()).is_allowed(), allowed, "{source}");
         assert_eq!(policies.decide(&input()), policies.interpret(&input()));

@@ -212,8 +212,7 @@ impl Tracer<'_> {
     /// Every value of an expression under these conditions.
     fn values(&self, expression: &str, conditions: &[&str]) -> Result<Vec<serde_json::Value>, String> {
         let body = if conditions.is_empty() { "true".to_owned() } else { conditions.join("\n\t") };
-        let imports: String =
-            self.module.imports.iter().map(|import| format!("{}\n", import.span.text())).collect();
+        let imports: String = self.module.imports.iter().map(|import| format!("{}\n", import.span.text())).collect();
         let package = format!("{}.{}", self.package, self.policy());
         let source = format!(
             "package {package}\n\n{imports}\nexplained contains explained_value if {{\n\t{body}\n\texplained_value := {expression}\n}}\n"
@@ -277,8 +276,18 @@ fn stable_name(key: &Expr) -> Option<String> {
     })
 }
 
+/// A statement as it is written. Where it begins or ends with a text, the engine leaves the quotation mark out.
 fn text_of(statement: &LiteralStmt) -> &str {
-    statement.span.text()
+    const MARKS: [char; 2] = ['"', '`'];
+    let span = &statement.span;
+    let (source, mut start, mut end) = (span.source.contents(), span.start as usize, span.end as usize);
+    if source.get(..start).is_some_and(|before| before.ends_with(MARKS)) {
+        start -= 1;
+    }
+    if source.get(end..).is_some_and(|after| after.starts_with(MARKS)) {
+        end += 1;
+    }
+    source.get(start..end).unwrap_or_else(|| span.text())
 }
 
 fn expressions_of(statement: &LiteralStmt) -> Vec<&Expr> {

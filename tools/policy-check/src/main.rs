@@ -92,8 +92,11 @@ fn graph(root: &Path, options: &PolicyGraphOptions) -> Result<u8, CheckError> {
 
 fn explain(root: &Path, options: &PolicyExplainOptions) -> Result<u8, CheckError> {
     let file = options.input.display().to_string();
-    let text = std::fs::read_to_string(&options.input)
-        .map_err(|source| CheckError::File { action: "read", path: options.input.clone(), source })?;
+    let text = std::fs::read_to_string(&options.input).map_err(|source| CheckError::File {
+        action: "read",
+        path: options.input.clone(),
+        source,
+    })?;
     let input: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| CheckError::json(&file, &text, &error))?;
     let kind = explain::kind_of(&file, &text, &input)?;
@@ -113,5 +116,6 @@ fn write(file: &Path, text: &str) -> Result<(), CheckError> {
 /// A reader that went away, as `head` does, wants no more: that is no failure.
 fn print(text: &str) {
     let mut out = anstream::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
+    let _ =
+        out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
 }

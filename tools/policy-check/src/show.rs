@@ -81,7 +81,8 @@ pub fn check(report: &CheckReport) -> String {
     for note in &report.notes {
         let _ = writeln!(text, "note: {note}");
     }
-    let facts: Vec<String> = report.facts.iter().map(|(key, count)| format!("{count} {}", key.replace('_', " "))).collect();
+    let facts: Vec<String> =
+        report.facts.iter().map(|(key, count)| format!("{count} {}", key.replace('_', " "))).collect();
     let judged = format!("{} policies over {}", report.policies.len(), facts.join(", "));
     let left_out = match report.left_out.len() {
         0 => String::new(),

@@ -47,7 +47,9 @@ const CASES: [Case; 13] = [
     },
     Case {
         name: "update-item",
-        spoil: |copy| copy.edit(TEMPLATE, "[dynamodb:PutItem, dynamodb:Query]", "[dynamodb:PutItem, dynamodb:UpdateItem]"),
+        spoil: |copy| {
+            copy.edit(TEMPLATE, "[dynamodb:PutItem, dynamodb:Query]", "[dynamodb:PutItem, dynamodb:UpdateItem]")
+        },
         rule: "grant-changes-events",
         what: "CommandRole grants dynamodb:UpdateItem on the event table",
         at: "system/deploy/template.yaml:141",
@@ -56,7 +58,11 @@ const CASES: [Case; 13] = [
     Case {
         name: "no-schema",
         spoil: |copy| {
-            copy.edit("system/domain/src/event.rs", "pub enum Event {\n", "pub enum Event {\n    OrderLost { order_id: String },\n");
+            copy.edit(
+                "system/domain/src/event.rs",
+                "pub enum Event {\n",
+                "pub enum Event {\n    OrderLost { order_id: String },\n",
+            );
         },
         rule: "event-type-without-schema",
         what: "the event type OrderLost has no schema",
@@ -103,7 +109,13 @@ const CASES: [Case; 13] = [
     },
     Case {
         name: "never-called",
-        spoil: |copy| copy.edit(TEMPLATE, "[dynamodb:GetItem, dynamodb:PutItem]\n                Resource: !GetAtt Idem", "[dynamodb:Scan]\n                Resource: !GetAtt Idem"),
+        spoil: |copy| {
+            copy.edit(
+                TEMPLATE,
+                "[dynamodb:GetItem, dynamodb:PutItem]\n                Resource: !GetAtt Idem",
+                "[dynamodb:Scan]\n                Resource: !GetAtt Idem",
+            )
+        },
         rule: "granted-but-never-called",
         what: "CommandRole grants dynamodb:Scan on idempotency, which command-service never calls",
         at: "system/deploy/template.yaml:144",
@@ -123,7 +135,11 @@ const CASES: [Case; 13] = [
     Case {
         name: "arrow",
         spoil: |copy| {
-            copy.edit("system/event-router/Cargo.toml", "[dependencies]\n", "[dependencies]\nnexus-cloud.workspace = true\n");
+            copy.edit(
+                "system/event-router/Cargo.toml",
+                "[dependencies]\n",
+                "[dependencies]\nnexus-cloud.workspace = true\n",
+            );
         },
         rule: "arrow-up-the-house",
         what: "system/event-router depends on sim/cloud: what ships knows nothing of simulation",
@@ -132,7 +148,9 @@ const CASES: [Case; 13] = [
     },
     Case {
         name: "temporal",
-        spoil: |copy| copy.edit("policies/runtime/data.json", "\"queries_per_minute_max\": 10", "\"queries_per_minute_max\": 100"),
+        spoil: |copy| {
+            copy.edit("policies/runtime/data.json", "\"queries_per_minute_max\": 10", "\"queries_per_minute_max\": 100")
+        },
         rule: "temporal-limit-too-high",
         what: "temporal queries are limited to 100 a minute and client; 10 are promised",
         at: "policies/runtime/data.json:1",
@@ -140,7 +158,9 @@ const CASES: [Case; 13] = [
     },
     Case {
         name: "snapshots",
-        spoil: |copy| copy.edit("policies/runtime/data.json", "\"read-snapshot\", ", "\"read-snapshot\", \"update-snapshot\", "),
+        spoil: |copy| {
+            copy.edit("policies/runtime/data.json", "\"read-snapshot\", ", "\"read-snapshot\", \"update-snapshot\", ")
+        },
         rule: "services-may-change-snapshots",
         what: "the run-time policy lets snapshots be changed: it permits update-snapshot",
         at: "policies/runtime/data.json:1",
@@ -165,7 +185,8 @@ fn nothing_is_found_in_a_good_copy_and_its_template() {
     assert_eq!(report["findings"], serde_json::json!([]));
     assert_eq!(report["notes"], serde_json::json!([]), "the template was judged");
     let counts = report["facts"].as_array().unwrap();
-    for kind in ["crates", "services", "operations", "resources", "statements", "schemas", "event_types", "objectives"] {
+    for kind in ["crates", "services", "operations", "resources", "statements", "schemas", "event_types", "objectives"]
+    {
         let count = counts.iter().find(|count| count[0] == kind).map(|count| count[1].as_u64().unwrap());
         assert!(count > Some(0), "{kind}: {count:?}");
     }
@@ -219,7 +240,11 @@ fn an_untested_rule_fails_the_tests() {
 #[test]
 fn a_failing_test_is_told_with_its_place() {
     let copy = Copy::new("failing");
-    copy.edit("policies/desk/alarms_test.rego", "test_a_watched_objective_is_well if {\n", "test_a_watched_objective_is_well if {\n\tfalse\n");
+    copy.edit(
+        "policies/desk/alarms_test.rego",
+        "test_a_watched_objective_is_well if {\n",
+        "test_a_watched_objective_is_well if {\n\tfalse\n",
+    );
     let output = copy.run(&["test", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -64,7 +64,11 @@ fn facts_are_judged_by_the_policies_of_the_desk() {
     let queue = json!({"id": "Work", "type": "AWS::SQS::Queue", "properties": {}, "file": "t.yaml", "line": 3});
     let (code, told, _) = run("facts", &json!({"resources": [queue]}).to_string());
     assert_eq!(code, Some(1), "{told}");
-    for expected in ["deny queue-without-dead-letters", "the queue Work has no queue for its dead letters", "deny store-not-encrypted"] {
+    for expected in [
+        "deny queue-without-dead-letters",
+        "the queue Work has no queue for its dead letters",
+        "deny store-not-encrypted",
+    ] {
         assert!(told.contains(expected), "{expected} in\n{told}");
     }
 }

@@ -76,9 +76,7 @@ mod tests {
 
     #[test]
     fn tests_hold_only_when_some_ran_and_reach_everything() {
-        let report = |passed: u64, failed: u64, uncovered: u64, untested: &[&str]| {
-            json!({"passed": passed, "failed": failed, "rules_not_covered": uncovered, "untested": untested})
-        };
+        let report = |passed: u64, failed: u64, uncovered: u64, untested: &[&str]| json!({"passed": passed, "failed": failed, "rules_not_covered": uncovered, "untested": untested});
         assert!(tests_held(&report(60, 0, 0, &[])).is_ok());
         for broken in [
             report(0, 0, 0, &[]),

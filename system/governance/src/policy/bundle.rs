@@ -80,8 +80,7 @@ impl HashedPolicyBundle {
         files: impl IntoIterator<Item = (String, String)>,
         sha256: String,
     ) -> Result<HashedPolicyBundle, InvalidPolicyBundle> {
-        let (tests, others): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|(file, _)| file.ends_with("_test.rego"));
+        let (tests, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|(file, _)| file.ends_with("_test.rego"));
         let mut tests: Vec<PolicyModule> = tests
             .into_iter()
             .map(|(file, source)| PolicyModule { name: file.trim_end_matches(".rego").to_owned(), source })

@@ -172,7 +172,10 @@ mod tests {
             ("allow if input.role in data.a.roles", true),
             ("allow if is_number(input.amount_cents)", true),
             ("allow if not mine(input.role)\n\nmine(role) if role == \"x\"", true),
-            ("deny contains {\"rule\": \"r\", \"reason\": sprintf(\"%s at %v\", [input.a, input.b])} if input.a > 1", true),
+            (
+                "deny contains {\"rule\": \"r\", \"reason\": sprintf(\"%s at %v\", [input.a, input.b])} if input.a > 1",
+                true,
+            ),
             ("deny contains \"r\" if {\n\tsome x in input.types\n\tnot data.a[x]\n}", true),
             ("default allow := false", true),
             ("allow if sprintf(\"%d\", [input.a]) == \"1\"", false),

@@ -73,7 +73,8 @@ fn text(value: &Value, field: &str) -> Result<String, CheckError> {
 fn folder_of(package: &Value, root: &str) -> Result<String, CheckError> {
     let manifest = text(package, "manifest_path")?;
     let folder = Path::new(&manifest).parent().and_then(|folder| folder.strip_prefix(root).ok());
-    let folder = folder.ok_or_else(|| CheckError::Metadata { reason: format!("{manifest} lies outside the workspace") })?;
+    let folder =
+        folder.ok_or_else(|| CheckError::Metadata { reason: format!("{manifest} lies outside the workspace") })?;
     Ok(folder.to_string_lossy().replace('\\', "/"))
 }
 

@@ -26,7 +26,7 @@ pub use settings::RuntimeSettings;
 pub use source::{HttpUse, Operation, SdkUse};
 pub use statements::{Grant, Statement};
 pub use template::{Resource, Template};
-pub use wiring::{ServiceCall, Service};
+pub use wiring::{Service, ServiceCall};
 
 use crate::{error::CheckError, worktree::WorkTree};
 

@@ -52,7 +52,8 @@ pub(super) fn event_types(tree: &WorkTree) -> Result<Vec<EventType>, CheckError>
     });
     let variants = variants.ok_or_else(|| CheckError::Missing { file: EVENTS.to_owned(), what: "the enum `Event`" })?;
     let raised = if tree.files().any(|file| file == UPCASTERS) { newest_versions(tree)? } else { Vec::new() };
-    let newest = |name: &str| raised.iter().find(|(event_type, _)| event_type == name).map_or(1, |(_, version)| *version);
+    let newest =
+        |name: &str| raised.iter().find(|(event_type, _)| event_type == name).map_or(1, |(_, version)| *version);
     Ok(variants
         .iter()
         .map(|variant| {
@@ -72,7 +73,9 @@ fn newest_versions(tree: &WorkTree) -> Result<Vec<(String, u32)>, CheckError> {
         Item::Impl(item) => item
             .items
             .iter()
-            .filter_map(|item| if let ImplItem::Fn(function) = item { Some((&function.sig, &function.block)) } else { None })
+            .filter_map(
+                |item| if let ImplItem::Fn(function) = item { Some((&function.sig, &function.block)) } else { None },
+            )
             .collect(),
         _ => Vec::new(),
     });

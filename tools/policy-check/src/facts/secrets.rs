@@ -121,7 +121,9 @@ fn assigned_at(line: &str, sign: char) -> Option<Secret<'_>> {
 
 /// As YAML and environment files have it: no quotes, no call, no path of code.
 fn is_bare_value(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "+/=_-!#%^*".contains(c)) && text.chars().any(|c| c.is_ascii_digit())
+    !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+/=_-!#%^*".contains(c))
+        && text.chars().any(|c| c.is_ascii_digit())
 }
 
 #[cfg(test)]

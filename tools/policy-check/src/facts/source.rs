@@ -167,17 +167,8 @@ pub(super) fn sdk_uses(sources: &Sources) -> Vec<SdkUse> {
 }
 
 /// HTTP clients of Rust by the paths that name them.
-const CLIENTS: [&str; 9] = [
-    "hyper::client",
-    "hyper_util::client",
-    "reqwest",
-    "ureq",
-    "isahc",
-    "surf",
-    "awc",
-    "attohttpc",
-    "minreq",
-];
+const CLIENTS: [&str; 9] =
+    ["hyper::client", "hyper_util::client", "reqwest", "ureq", "isahc", "surf", "awc", "attohttpc", "minreq"];
 
 pub(super) fn http_uses(sources: &Sources) -> Vec<HttpUse> {
     struct Uses<'a> {
@@ -186,7 +177,9 @@ pub(super) fn http_uses(sources: &Sources) -> Vec<HttpUse> {
     }
     impl Uses<'_> {
         fn client(&mut self, path: &str, line: usize) {
-            let known = |client: &&str| path == *client || path.strip_prefix(*client).is_some_and(|rest| rest.starts_with("::"));
+            let known = |client: &&str| {
+                path == *client || path.strip_prefix(*client).is_some_and(|rest| rest.starts_with("::"))
+            };
             if CLIENTS.iter().any(|client| known(&client)) {
                 self.push("client", path, None, None, line);
             }
@@ -273,7 +266,9 @@ fn paths_of(tree: &syn::UseTree, before: &str) -> Vec<Import> {
     match tree {
         syn::UseTree::Path(path) => paths_of(&path.tree, &joined(&path.ident)),
         syn::UseTree::Name(name) => vec![import(&name.ident, joined(&name.ident))],
-        syn::UseTree::Rename(rename) => vec![Import { path: joined(&rename.ident), ..import(&rename.rename, String::new()) }],
+        syn::UseTree::Rename(rename) => {
+            vec![Import { path: joined(&rename.ident), ..import(&rename.rename, String::new()) }]
+        }
         syn::UseTree::Glob(glob) => {
             let line = glob.star_token.spans[0].start().line;
             vec![Import { name: "*".to_owned(), path: before.to_owned(), line }]

@@ -263,7 +263,8 @@ Resources:
         ];
         assert_eq!(told, expected);
         assert_eq!(found[1].services, ["command-service", "event-router"]);
-        let grants: Vec<_> = found[2].grants.iter().map(|grant| (grant.name.as_deref(), grant.wildcard.as_str())).collect();
+        let grants: Vec<_> =
+            found[2].grants.iter().map(|grant| (grant.name.as_deref(), grant.wildcard.as_str())).collect();
         assert_eq!(
             grants,
             [(Some("events"), "part"), (Some("events"), "none"), (Some("background_topic"), "none"), (None, "all")]

@@ -72,9 +72,9 @@ pub(super) fn gather(sources: &Sources, operations: &[Operation]) -> Result<Vec<
         read_items(file, &source.items, &adapters, &mut bodies);
     }
     let ports = listen_ports(sources);
-    let own = bodies.iter().filter(|(name, body)| {
-        body.file == SERVICES && body.is_public && !NO_SERVICE.contains(&name.as_str())
-    });
+    let own = bodies
+        .iter()
+        .filter(|(name, body)| body.file == SERVICES && body.is_public && !NO_SERVICE.contains(&name.as_str()));
     let services: Vec<Service> = own
         .map(|(name, body)| (name, body, crates_reached(name, &bodies)))
         .map(|(name, body, crates)| Service {

@@ -67,7 +67,8 @@ pub fn layout(count: usize, ways: &[Way]) -> Layout {
 fn turned_ways(count: usize, ways: &[Way]) -> Vec<Way> {
     let mut kept: Vec<Way> = Vec::new();
     for way in ways {
-        let way = if reaches(count, &kept, way.to, way.from) { Way { from: way.to, to: way.from } } else { way.clone() };
+        let way =
+            if reaches(count, &kept, way.to, way.from) { Way { from: way.to, to: way.from } } else { way.clone() };
         kept.push(way);
     }
     kept
@@ -152,7 +153,8 @@ fn order(columns: &mut Vec<Vec<usize>>, places: &[Place]) {
                     let neighbours = if rightwards { &places[*place].left } else { &places[*place].right };
                     let ranks: Vec<f64> =
                         neighbours.iter().filter_map(|other| rank.get(other)).map(|rank| *rank as f64).collect();
-                    let mean = if ranks.is_empty() { own as f64 } else { ranks.iter().sum::<f64>() / ranks.len() as f64 };
+                    let mean =
+                        if ranks.is_empty() { own as f64 } else { ranks.iter().sum::<f64>() / ranks.len() as f64 };
                     (mean, own, *place)
                 })
                 .collect();
@@ -178,7 +180,10 @@ fn crossings(columns: &[Vec<usize>], places: &[Place]) -> usize {
             .filter_map(|(own, to)| Some((own, *rank.get(&to)?)))
             .collect();
         for (index, one) in ways.iter().enumerate() {
-            count += ways[index + 1..].iter().filter(|other| (one.0 < other.0) != (one.1 < other.1) && one.0 != other.0 && one.1 != other.1).count();
+            count += ways[index + 1..]
+                .iter()
+                .filter(|other| (one.0 < other.0) != (one.1 < other.1) && one.0 != other.0 && one.1 != other.1)
+                .count();
         }
     }
     count
