@@ -45,8 +45,9 @@ test_an_alarm_goes_off_in_time if {
 	rules(facts([routing], [alarm({"properties": {"Threshold": 501}})])) == {"alarm-after-the-fact"}
 }
 
+seconds(threshold) := {"properties": {"MetricName": "TargetResponseTime", "Threshold": threshold}}
+
 test_the_metrics_own_unit_counts if {
-	seconds(threshold) := {"properties": {"MetricName": "TargetResponseTime", "Threshold": threshold}}
 	rules(facts([routing], [alarm(seconds(0.5))])) == set()
 	rules(facts([routing], [alarm(seconds(5))])) == {"alarm-after-the-fact"}
 }

@@ -71,15 +71,25 @@ queues contains resource if {
 }
 
 # A queue that others give up to; what is given up there is given up by people only.
-dead_letter_queues contains target(resource.properties.RedrivePolicy.deadLetterTargetArn) if some resource in input.resources
+dead_letter_queues contains queue if {
+	some resource in input.resources
+	queue := target(resource.properties.RedrivePolicy.deadLetterTargetArn)
+}
 
-dead_letter_queues contains target(resource.properties.DestinationConfig.OnFailure.Destination) if some resource in input.resources
+dead_letter_queues contains queue if {
+	some resource in input.resources
+	queue := target(resource.properties.DestinationConfig.OnFailure.Destination)
+}
 
-dead_letter_queues contains target(resource.properties.DeadLetterConfig.TargetArn) if some resource in input.resources
+dead_letter_queues contains queue if {
+	some resource in input.resources
+	queue := target(resource.properties.DeadLetterConfig.TargetArn)
+}
 
-target(value) := value["Fn::GetAtt"][0]
+# The resource that a value of a template points to.
+target(value) := value["Fn::GetAtt"][0] if is_array(value["Fn::GetAtt"])
 
-target(value) := value.Ref
+target(value) := value.Ref if is_string(value.Ref)
 
 # SQS keeps messages for four days unless told otherwise.
 retention(queue) := object.get(queue.properties, "MessageRetentionPeriod", 345600)

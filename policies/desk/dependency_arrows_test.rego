@@ -66,8 +66,9 @@ test_only_adapters_name_an_sdk_in_their_manifest if {
 	rules(facts("system/awsome", [arrow("aws-sdk-sqs", null)])) == {"sdk-outside-adapters"}
 }
 
+source(file) := {"crates": [], "sdk_uses": [{"sdk": "aws-sdk-sqs", "file": file, "line": 3}]}
+
 test_only_adapters_name_an_sdk_in_source if {
-	source(file) := {"crates": [], "sdk_uses": [{"sdk": "aws-sdk-sqs", "file": file, "line": 3}]}
 	rules(source("system/nexus/src/aws.rs")) == {"sdk-in-source-outside-adapters"}
 	rules(source("system/aws/bus/src/sqs.rs")) == set()
 }

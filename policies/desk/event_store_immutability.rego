@@ -90,7 +90,7 @@ reaches_events(grant) if grant.wildcard == "all"
 
 reaches_events(grant) if {
 	grant.wildcard == "part"
-	not grant.id
+	not is_string(grant.id)
 	contains(grant.text, ":table/")
 }
 

@@ -24,7 +24,7 @@ deny contains {
 	some resource in input.resources
 	some name, value in resource.properties
 	is_string(value)
-	regex.match(`(?i)(password|secret|token)$`, name)
+	regex.match(`(password|secret|token)$`, lower(name))
 	not startswith(value, "{{resolve:")
 }
 

@@ -66,4 +66,6 @@ versions(name) := {schema.version |
 	schema.event_type == name
 }
 
-status(name) := object.get(input.runtime.data, ["schema_registration", "schemas", name], "unknown")
+status(name) := input.runtime.data.schema_registration.schemas[name]
+
+status(name) := "unknown" if not input.runtime.data.schema_registration.schemas[name]

@@ -30,6 +30,7 @@ deny contains {
 	use.kind == "address"
 	use.folder in data.service_decoupling.service_folders
 	some other in input.services
+	is_number(use.port)
 	other.listen_port == use.port
 	folder_of[other.name] != use.folder
 }

@@ -23,6 +23,6 @@ deny contains {
 	not is_number(limit)
 }
 
-limit := object.get(input.runtime.data, ["temporal_queries", "queries_per_minute_max"], null)
+limit := input.runtime.data.temporal_queries.queries_per_minute_max
 
 promised := data.temporal_queries.queries_per_minute_max

@@ -117,8 +117,6 @@ fn chaos(options: &ChaosOptions, words: &[OsString]) -> Result<u8, XtaskError> {
     launch::in_turn(runs, options.json)
 }
 
-/// Runs a bug report with the build that wrote it.
-fn rerun(file: &std::path::Path, words: &[OsString]) -> Result<u8, XtaskError> {
 /// Runs a bug report with the build that wrote it; the build with planted bugs plays trials without them as well, so it is
 /// taken if only the other report has one.
 fn rerun(file: &Path, other: Option<&Path>, words: &[OsString]) -> Result<u8, XtaskError> {

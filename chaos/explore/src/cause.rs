@@ -288,6 +288,11 @@ fn cut_short(planned: &PlannedFault, at_ms: u64) -> Option<PlannedFault> {
             | EnvironmentFault::SlowHost { until_ms, .. }
             | EnvironmentFault::ClockSkew { until_ms, .. }
             | EnvironmentFault::ClockDrift { until_ms, .. }
+            | EnvironmentFault::Pause { until_ms, .. }
+            | EnvironmentFault::BrownOut { until_ms, .. }
+            | EnvironmentFault::RetryStorm { until_ms, .. }
+            | EnvironmentFault::Rollback { until_ms, .. }
+            | EnvironmentFault::UnusableSchema { until_ms, .. }
             | EnvironmentFault::OldRelease { until_ms, .. } => *until_ms = (*until_ms).min(at_ms),
         },
     }

@@ -276,8 +276,18 @@ fn stable_name(key: &Expr) -> Option<String> {
     })
 }
 
+/// A statement as it is written. Where it begins or ends with a text, the engine leaves the quotation mark out.
 fn text_of(statement: &LiteralStmt) -> &str {
-    statement.span.text()
+    const MARKS: [char; 2] = ['"', '`'];
+    let span = &statement.span;
+    let (source, mut start, mut end) = (span.source.contents(), span.start as usize, span.end as usize);
+    if source.get(..start).is_some_and(|before| before.ends_with(MARKS)) {
+        start -= 1;
+    }
+    if source.get(end..).is_some_and(|after| after.starts_with(MARKS)) {
+        end += 1;
+    }
+    source.get(start..end).unwrap_or_else(|| span.text())
 }
 
 fn expressions_of(statement: &LiteralStmt) -> Vec<&Expr> {

@@ -4,8 +4,9 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use nexus_commands::{
-    BenchKind, CompatibilityMode, Engine, EngineChoice, LabCommand, LatencyChoice, ReportCommand, SchemaCommand,
-    SimOptions, Step, XtaskCommand, parse_cloud_server, parse_lab, parse_schema, parse_xtask,
+    BenchKind, CompatibilityMode, Engine, EngineChoice, HooksCommand, HooksInstallOptions, LabCommand, LatencyChoice,
+    ReportCommand, SchemaCommand, SimOptions, Step, XtaskCommand, parse_cloud_server, parse_lab, parse_policy,
+    parse_schema, parse_xtask,
 };
 
 fn words(line: &str) -> Vec<OsString> {
@@ -204,4 +205,24 @@ fn bench_and_report_and_cloud_and_test() {
         XtaskCommand::Test(test) => assert_eq!(test.steps(), [Step::Unit]),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn policy_lines_are_the_same_for_the_command_line_and_for_its_program() {
+    let table = [
+        "policy test",
+        "policy test --json",
+        "policy check --changed --json --facts facts.json",
+        "policy graph --format svg --out graph.svg",
+        "policy explain input.json --json",
+    ];
+    for line in table {
+        let XtaskCommand::Policy(by_xtask) = parse_xtask(words(line)).unwrap() else { panic!("{line}") };
+        assert_eq!(parse_policy(words(line.strip_prefix("policy ").unwrap())).unwrap(), by_xtask, "{line}");
+    }
+    for line in ["policy", "policy explain", "policy graph --format png", "policy test --changed", "hooks"] {
+        assert_eq!(parse_xtask(words(line)).unwrap_err().exit_code(), 2, "{line}");
+    }
+    let installed = parse_xtask(words("hooks install --force")).unwrap();
+    assert_eq!(installed, XtaskCommand::Hooks(HooksCommand::Install(HooksInstallOptions { force: true })));
 }

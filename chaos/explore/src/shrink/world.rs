@@ -136,11 +136,16 @@ fn move_fault(fault: &mut Fault, by_ms: u64) {
             EnvironmentFault::Crash { at_ms, .. }
             | EnvironmentFault::ClockLeap { at_ms, .. }
             | EnvironmentFault::Operator { at_ms, .. } => shift(&mut [at_ms]),
+            EnvironmentFault::UnusableSchema { until_ms, .. } => shift(&mut [until_ms]),
             EnvironmentFault::Partition { from_ms, until_ms, .. }
             | EnvironmentFault::SlowLink { from_ms, until_ms, .. }
             | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
             | EnvironmentFault::ClockSkew { from_ms, until_ms, .. }
             | EnvironmentFault::ClockDrift { from_ms, until_ms, .. }
+            | EnvironmentFault::Pause { from_ms, until_ms, .. }
+            | EnvironmentFault::BrownOut { from_ms, until_ms, .. }
+            | EnvironmentFault::RetryStorm { from_ms, until_ms, .. }
+            | EnvironmentFault::Rollback { from_ms, until_ms, .. }
             | EnvironmentFault::OldRelease { from_ms, until_ms, .. } => shift(&mut [from_ms, until_ms]),
         },
     }
@@ -194,12 +199,17 @@ fn weaken(fault: &mut Fault) -> bool {
         Fault::Call { .. } => false,
         Fault::Environment(fault) => match fault {
             EnvironmentFault::Crash { down_ms, .. } => halve(0, down_ms),
+            EnvironmentFault::UnusableSchema { until_ms, .. } => halve(0, until_ms),
             EnvironmentFault::ClockLeap { .. } | EnvironmentFault::Operator { .. } => false,
             EnvironmentFault::Partition { from_ms, until_ms, .. }
             | EnvironmentFault::SlowLink { from_ms, until_ms, .. }
             | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
             | EnvironmentFault::ClockSkew { from_ms, until_ms, .. }
             | EnvironmentFault::ClockDrift { from_ms, until_ms, .. }
+            | EnvironmentFault::Pause { from_ms, until_ms, .. }
+            | EnvironmentFault::BrownOut { from_ms, until_ms, .. }
+            | EnvironmentFault::RetryStorm { from_ms, until_ms, .. }
+            | EnvironmentFault::Rollback { from_ms, until_ms, .. }
             | EnvironmentFault::OldRelease { from_ms, until_ms, .. } => halve(*from_ms, until_ms),
         },
     }

@@ -30,6 +30,8 @@ pub struct Operation {
     pub conditional: bool,
     pub file: String,
     pub line: usize,
+    /// The adapter's functions by which it is reached.
+    pub through: Vec<String>,
 }
 
 /// A place that names an AWS SDK.
@@ -197,8 +199,8 @@ pub(super) fn http_uses(sources: &Sources) -> Vec<HttpUse> {
         }
 
         fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-            for (path, line) in paths_of(&item.tree, "") {
-                self.client(&path, line);
+            for import in paths_of(&item.tree, "") {
+                self.client(&import.path, import.line);
             }
         }
 
@@ -250,13 +252,27 @@ fn literals_in(tokens: proc_macro2::TokenStream) -> Vec<syn::LitStr> {
     found
 }
 
-fn paths_of(tree: &syn::UseTree, before: &str) -> Vec<(String, usize)> {
+/// One name that a `use` brings in.
+pub(super) struct Import {
+    /// What it is called here.
+    pub name: String,
+    pub path: String,
+    line: usize,
+}
+
+fn paths_of(tree: &syn::UseTree, before: &str) -> Vec<Import> {
     let joined = |name: &syn::Ident| if before.is_empty() { name.to_string() } else { format!("{before}::{name}") };
+    let import = |name: &syn::Ident, path| Import { name: name.to_string(), path, line: name.span().start().line };
     match tree {
         syn::UseTree::Path(path) => paths_of(&path.tree, &joined(&path.ident)),
-        syn::UseTree::Name(name) => vec![(joined(&name.ident), name.ident.span().start().line)],
-        syn::UseTree::Rename(rename) => vec![(joined(&rename.ident), rename.ident.span().start().line)],
-        syn::UseTree::Glob(glob) => vec![(before.to_owned(), glob.star_token.spans[0].start().line)],
+        syn::UseTree::Name(name) => vec![import(&name.ident, joined(&name.ident))],
+        syn::UseTree::Rename(rename) => {
+            vec![Import { path: joined(&rename.ident), ..import(&rename.rename, String::new()) }]
+        }
+        syn::UseTree::Glob(glob) => {
+            let line = glob.star_token.spans[0].start().line;
+            vec![Import { name: "*".to_owned(), path: before.to_owned(), line }]
+        }
         syn::UseTree::Group(group) => group.items.iter().flat_map(|tree| paths_of(tree, before)).collect(),
     }
 }
@@ -313,18 +329,24 @@ pub(super) fn operations(sources: &Sources) -> Vec<Operation> {
     for (file, source) in sources.shipped().filter(|(file, _)| file.starts_with(ADAPTERS)) {
         read_items(file, &source.items, &fields, &mut bodies, &mut public_types);
     }
-    let mut found = BTreeSet::new();
+    let mut found = BTreeMap::<Operation, BTreeSet<String>>::new();
     for ((owner, name), body) in &bodies {
         let adapter = if owner.is_empty() { name } else { owner };
         let is_adapter = if owner.is_empty() { body.is_public } else { public_types.contains(owner) };
         if is_adapter {
             let tables_of_owner = tables_of_type(owner, &bodies);
             for key in reached(&(owner.clone(), name.clone()), &bodies) {
-                found.extend(operations_of(adapter, &key, &tables_of_owner, &bodies));
+                for operation in operations_of(adapter, &key, &tables_of_owner, &bodies) {
+                    found.entry(operation).or_default().insert(name.clone());
+                }
             }
         }
     }
-    found.into_iter().collect()
+    let with_ways = |(operation, through): (Operation, BTreeSet<String>)| Operation {
+        through: through.into_iter().collect(),
+        ..operation
+    };
+    found.into_iter().map(with_ways).collect()
 }
 
 /// Every table that any function of a type names.
@@ -368,6 +390,7 @@ fn operations_of(
             conditional,
             file: call.file.clone(),
             line: call.line,
+            through: Vec::new(),
         })
         .collect()
 }
@@ -403,10 +426,16 @@ fn read_items(
     bodies: &mut Bodies,
     public_types: &mut BTreeSet<String>,
 ) {
-    let service = service_of(items).unwrap_or_default();
+    let common = service_of(items).unwrap_or_default();
+    let clients = services_by_client(items);
     let mut add = |owner: &str, signature: &syn::Signature, is_public: bool, block: &syn::Block| {
         let body = Body { is_public, ..Body::default() };
-        let mut reader = BodyReader { owner, fields, file, service: &service, body };
+        let own = signature.inputs.iter().filter_map(|input| match input {
+            syn::FnArg::Typed(typed) => last_name(&typed.ty).and_then(|name| clients.get(&name)),
+            syn::FnArg::Receiver(_) => None,
+        });
+        let service = own.last().unwrap_or(&common);
+        let mut reader = BodyReader { owner, fields, file, service, body };
         reader.visit_block(block);
         bodies.entry((owner.to_owned(), signature.ident.to_string())).or_default().merge(reader.body);
     };
@@ -429,14 +458,73 @@ fn read_items(
     }
 }
 
-/// The service whose SDK a file names, as IAM spells it; of several the first.
+/// The service whose SDK a file names; of several the first.
 fn service_of(items: &[Item]) -> Option<String> {
-    let uses = items.iter().filter_map(|item| if let Item::Use(item) = item { Some(&item.tree) } else { None });
-    let mut paths = uses.flat_map(|tree| paths_of(tree, ""));
-    let named = paths.find_map(|(path, _)| path.strip_prefix("aws_sdk_").map(str::to_owned))?;
-    let sdk = named.split("::").next().unwrap_or(&named);
-    // IAM knows the change streams under the name of the tables.
+    imports_of(items).into_iter().find_map(|import| service_in(&import.path))
+}
+
+/// Where a file gives clients names of their own (`aws_sdk_sqs::Client as SqsClient`), which is of which service.
+fn services_by_client(items: &[Item]) -> BTreeMap<String, String> {
+    let imports = imports_of(items).into_iter();
+    imports.filter_map(|import| Some((import.name, service_in(&import.path)?))).collect()
+}
+
+/// As IAM spells it, which knows the change streams under the name of the tables.
+fn service_in(path: &str) -> Option<String> {
+    let sdk = path.strip_prefix("aws_sdk_")?.split("::").next()?;
     Some(if sdk == "dynamodbstreams" { "dynamodb" } else { sdk }.to_owned())
+}
+
+/// The imports at the head of a file.
+pub(super) fn imports_of(items: &[Item]) -> Vec<Import> {
+    let uses = items.iter().filter_map(|item| if let Item::Use(item) = item { Some(&item.tree) } else { None });
+    uses.flat_map(|tree| paths_of(tree, "")).collect()
+}
+
+/// Expressions that a macro like `vec!` is handed; none if they are no list of expressions.
+pub(super) fn expressions_in(invoked: &syn::Macro) -> Vec<Expr> {
+    type List = syn::punctuated::Punctuated<Expr, syn::Token![,]>;
+    invoked.parse_body_with(List::parse_terminated).map(|list| list.into_iter().collect()).unwrap_or_default()
+}
+
+/// The names of all functions and methods that shipped source of a crate calls; of macros every word counts.
+pub(super) fn names_called_in(sources: &Sources, folder: &str) -> BTreeSet<String> {
+    struct Names(BTreeSet<String>);
+    impl<'ast> Visit<'ast> for Names {
+        fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+            self.0.insert(call.method.to_string());
+            syn::visit::visit_expr_method_call(self, call);
+        }
+        fn visit_expr_path(&mut self, path: &'ast syn::ExprPath) {
+            self.0.extend(path.path.segments.last().map(|segment| segment.ident.to_string()));
+        }
+        fn visit_macro(&mut self, invoked: &'ast syn::Macro) {
+            words_in(invoked.tokens.clone(), &mut self.0);
+        }
+        fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
+            if !is_test_only(&module.attrs) {
+                syn::visit::visit_item_mod(self, module);
+            }
+        }
+    }
+    let mut names = Names(BTreeSet::new());
+    let prefix = format!("{folder}/src/");
+    for (_, source) in sources.shipped().filter(|(file, _)| file.starts_with(&prefix)) {
+        names.visit_file(source);
+    }
+    names.0
+}
+
+fn words_in(tokens: proc_macro2::TokenStream, found: &mut BTreeSet<String>) {
+    for token in tokens {
+        match token {
+            proc_macro2::TokenTree::Group(group) => words_in(group.stream(), found),
+            proc_macro2::TokenTree::Ident(word) => {
+                found.insert(word.to_string());
+            }
+            _ => {}
+        }
+    }
 }
 
 struct BodyReader<'a> {
@@ -485,9 +573,9 @@ impl<'ast> Visit<'ast> for BodyReader<'_> {
         syn::visit::visit_expr_field(self, field);
     }
 
-    fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
-        if !is_test_only(&module.attrs) {
-            syn::visit::visit_item_mod(self, module);
+    fn visit_macro(&mut self, invoked: &'ast syn::Macro) {
+        for expression in expressions_in(invoked) {
+            Visit::visit_expr(self, &expression);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use syn::{Expr, ImplItem, Item, Pat, visit::Visit};
 
-use super::source::{Operation, Sources, ends_in, is_test_only};
+use super::source::{Operation, Sources, ends_in, expressions_in, imports_of, is_test_only, names_called_in};
 use crate::error::CheckError;
 
 const BINARY: &str = "system/nexus/src/";
@@ -76,10 +76,11 @@ pub(super) fn gather(sources: &Sources, operations: &[Operation]) -> Result<Vec<
         .iter()
         .filter(|(name, body)| body.file == SERVICES && body.is_public && !NO_SERVICE.contains(&name.as_str()));
     let services: Vec<Service> = own
-        .map(|(name, body)| Service {
+        .map(|(name, body)| (name, body, crates_reached(name, &bodies)))
+        .map(|(name, body, crates)| Service {
             name: name.replace('_', "-"),
-            crates: crates_reached(name, &bodies),
-            calls: calls_of(name, &bodies, operations),
+            calls: calls_of(name, &bodies, operations, &names_called(sources, &crates)),
+            crates,
             listen_port: ports.get(name.as_str()).copied(),
             file: body.file.clone(),
             line: body.line,
@@ -89,6 +90,14 @@ pub(super) fn gather(sources: &Sources, operations: &[Operation]) -> Result<Vec<
         true => Err(CheckError::Missing { file: SERVICES.to_owned(), what: "the functions that run the services" }),
         false => Ok(services),
     }
+}
+
+/// What the crates behind a service call by name, and the binary itself: an adapter's function that nobody names is not
+/// called, be it reached through a port or not.
+fn names_called(sources: &Sources, crates: &[String]) -> BTreeSet<String> {
+    let folders = crates.iter().filter_map(|name| name.strip_prefix("nexus-")).map(|name| format!("system/{name}"));
+    let folders = folders.chain(["system/nexus".to_owned()]);
+    folders.flat_map(|folder| names_called_in(sources, &folder)).collect()
 }
 
 /// `ListenArguments<8080>` in `CommandServiceArguments` is the port of `command_service`.
@@ -130,11 +139,16 @@ fn snake_case(name: &str) -> String {
 }
 
 fn read_items(file: &str, items: &[Item], adapters: &BTreeSet<&str>, bodies: &mut BTreeMap<String, Body>) {
+    let imports = imports_of(items).into_iter().filter_map(|import| {
+        let first = import.path.split("::").next().filter(|first| first.starts_with("nexus_"))?;
+        Some((import.name, first.replace('_', "-")))
+    });
+    let imports: BTreeMap<String, String> = imports.collect();
     let mut add = |prefix: &str, signature: &syn::Signature, visibility: &syn::Visibility, block: &syn::Block| {
         let line = signature.ident.span().start().line;
         let is_public = !matches!(visibility, syn::Visibility::Inherited);
         let body = Body { file: file.to_owned(), line, is_public, ..Body::default() };
-        let mut reader = Reader { adapters, aliases: BTreeMap::new(), body };
+        let mut reader = Reader { adapters, imports: &imports, aliases: BTreeMap::new(), body };
         reader.visit_block(block);
         let name = format!("{prefix}{}", signature.ident);
         // A service's own function goes before a helper of the same name elsewhere; the helper is kept beside it.
@@ -161,6 +175,8 @@ const METHOD: &str = "method_";
 
 struct Reader<'a> {
     adapters: &'a BTreeSet<&'a str>,
+    /// The crates that the file's imports come from.
+    imports: &'a BTreeMap<String, String>,
     /// Local names that stand for parts of the bus or tables.
     aliases: BTreeMap<String, BTreeSet<String>>,
     body: Body,
@@ -201,10 +217,11 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        if let Some(first) = path.segments.first().map(|segment| segment.ident.to_string())
-            && first.starts_with("nexus_")
-        {
-            self.body.crates.insert(first.replace('_', "-"));
+        if let Some(first) = path.segments.first().map(|segment| segment.ident.to_string()) {
+            if first.starts_with("nexus_") {
+                self.body.crates.insert(first.replace('_', "-"));
+            }
+            self.body.crates.extend(self.imports.get(&first).cloned());
         }
         syn::visit::visit_path(self, path);
     }
@@ -227,6 +244,12 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         let parts = self.parts_in(&call.args);
         self.body.calls.push((format!("{METHOD}{}", call.method), parts));
         syn::visit::visit_expr_method_call(self, call);
+    }
+
+    fn visit_macro(&mut self, invoked: &'ast syn::Macro) {
+        for expression in expressions_in(invoked) {
+            Visit::visit_expr(self, &expression);
+        }
     }
 }
 
@@ -285,13 +308,19 @@ fn crates_reached(from: &str, bodies: &BTreeMap<String, Body>) -> Vec<String> {
     crates.into_iter().collect()
 }
 
-fn calls_of(from: &str, bodies: &BTreeMap<String, Body>, operations: &[Operation]) -> Vec<ServiceCall> {
+fn calls_of(
+    from: &str,
+    bodies: &BTreeMap<String, Body>,
+    operations: &[Operation],
+    names: &BTreeSet<String>,
+) -> Vec<ServiceCall> {
+    let is_called = |operation: &&Operation| operation.through.iter().any(|function| names.contains(function));
     let mut found = BTreeSet::new();
     for (body, handed) in reached(from, bodies) {
         for (adapter, parts) in &body.adapters {
             // An adapter that is handed nothing by name works on what its function was handed.
             let parts = if parts.is_empty() { &handed } else { parts };
-            for operation in operations.iter().filter(|operation| operation.adapter == *adapter) {
+            for operation in operations.iter().filter(|operation| operation.adapter == *adapter).filter(is_called) {
                 found.extend(calls_on(operation, parts));
             }
         }
@@ -308,6 +337,10 @@ fn calls_on(operation: &Operation, parts: &BTreeSet<String>) -> Vec<ServiceCall>
         file: operation.file.clone(),
         line: operation.line,
     };
+    // IAM knows no transaction: it asks leave for what the transaction does to each item, which is listed by itself.
+    if operation.operation.starts_with("Transact") {
+        return Vec::new();
+    }
     if !operation.tables.is_empty() {
         return operation.tables.iter().map(|table| call("table", table)).collect();
     }
@@ -336,17 +369,20 @@ mod tests {
     fn a_service_s_calls_are_followed_through_its_wiring() {
         let services = "pub(crate) async fn event_router(arguments: A) { wiring.event_router(&ends).await }
             pub(crate) async fn provision(arguments: A) { provision_tables(x) }";
-        let wiring = "impl Wiring {
+        let wiring = "use nexus_event_router::Router;
+        impl Wiring {
             async fn event_router(&self, ends: &Ends) -> Router {
                 let topic_arn = self.aws.topic_arn(&ends.background_topic).await?;
-                Router::new(KinesisStream::new(&self.platform, &ends.core_stream), SnsTopic::new(topic_arn), self.lot(),
+                Router::new(KinesisStream::new(&self.platform, &ends.core_stream), SnsTopic::new(topic_arn), vec![self.lot()],
                     self.aws.queue(&ends.notification_queue))
             }
             fn lot(&self) -> DynamoParkingLot { DynamoParkingLot::new(&self.tables) }
         }
         impl Aws { fn queue(&self, queue: &Q) -> SqsQueue { SqsQueue::new(url) } }
         struct EventRouterArguments { listen: ListenArguments<8080> }";
+        let router = "impl Router { fn route(&self) { self.stream.used() } }";
         let files = BTreeMap::from([
+            ("system/event-router/src/lib.rs".to_owned(), syn::parse_file(router).unwrap()),
             (SERVICES.to_owned(), syn::parse_file(services).unwrap()),
             (format!("{BINARY}wiring.rs"), syn::parse_file(wiring).unwrap()),
         ]);
@@ -358,15 +394,19 @@ mod tests {
             conditional: true,
             file: "a.rs".to_owned(),
             line: 1,
+            through: vec![if operation == "DeleteItem" { "never" } else { "used" }.to_owned()],
         };
         let operations = [
             operation("KinesisStream", "kinesis", "PutRecords", &[]),
             operation("SnsTopic", "sns", "PublishBatch", &[]),
             operation("DynamoParkingLot", "dynamodb", "PutItem", &["parked"]),
+            operation("DynamoParkingLot", "dynamodb", "DeleteItem", &["parked"]),
+            operation("DynamoParkingLot", "dynamodb", "TransactWriteItems", &["parked"]),
             operation("SqsQueue", "sqs", "DeleteMessageBatch", &[]),
         ];
         let found = gather(&Sources { files }, &operations).unwrap();
         assert_eq!(found.len(), 1, "what provisions is no service");
+        assert_eq!(found[0].crates, ["nexus-event-router"]);
         assert_eq!((found[0].name.as_str(), found[0].listen_port), ("event-router", Some(8080)));
         let told: Vec<_> =
             found[0].calls.iter().map(|call| format!("{} {} {}", call.action, call.kind, call.resource)).collect();
