@@ -132,6 +132,19 @@ CASES = [
 
 # Name of the case: who is nearer to the real service, and why.
 EXPLAINED = {
+    "get": ("ours", "moto leaves out Status, which the service's model has"),
+    "get by arn": ("ours", "as for get"),
+    "list": ("neither", "as for get; and moto lists by age, ours by name, which is not documented"),
+    "new schema that is none": ("neither", "parsers say in words of their own what is wrong"),
+    "new schema of a newer draft": ("ours", "drafts 04, 06 and 07 are what the guide lists; moto reads no schema"),
+    "register what breaks": ("ours", "a version that breaks its mode ends in FAILURE; moto holds none to its mode"),
+    "register what is none": ("neither", "as for new schema that is none"),
+    "latest after a failure": ("ours", "a failed version leaves the latest as it was, as users of Terraform report"),
+    "by a definition with spaces": ("ours", "definitions are made canonical before they are looked up, says the model"),
+    "annotate at length": ("ours", "values have up to 256 characters, says the model"),
+    "update without a version": ("ours", "a mode is set together with its checkpoint, says the model"),
+    "schema after the updates": ("ours", "moto has no checkpoints, and counts the failed version"),
+    "delete registry": ("ours", "moto leaves out Status, which the service's model has"),
 }
 
 

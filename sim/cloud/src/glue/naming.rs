@@ -80,12 +80,15 @@ impl<'v> SchemaRef<'v> {
         Ok(Self { arn, registry, schema })
     }
 
+    /// As errors tell it: the names that an ARN ends with are told beside it.
     fn names(self) -> String {
         let or_null = |name: Option<&'v str>| name.unwrap_or("null");
+        let mut of_arn = self.arn.into_iter().flat_map(|arn| arn.rsplit('/'));
+        let (schema, registry) = (self.schema.or(of_arn.next()), self.registry.or(of_arn.next()));
         format!(
             "RegistryName: {}, SchemaName: {}, SchemaArn: {}",
-            or_null(self.registry),
-            or_null(self.schema),
+            or_null(registry),
+            or_null(schema),
             or_null(self.arn)
         )
     }

@@ -105,6 +105,6 @@ pub fn order(required: &[&str], optional: &[&str]) -> Value {
         names.map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "properties": properties,
-        "required": [&["id"], required].concat(),
+        "required": ([&["id"][..], required].concat()),
     })
 }
