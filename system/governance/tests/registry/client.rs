@@ -154,12 +154,13 @@ async fn what_was_asked_before_a_registration_is_not_remembered_after_it() {
     let bench = Bench::new();
     bench.registry.put("OrderShipped", "older", Status::Available);
     bench.registry.script([Fate::AnsweredAfter(Duration::from_millis(900))]);
-    let (earlier, ()) = tokio::join!(bench.client.find(&definition()), async {
-        bench.client.register(&definition()).await.unwrap();
-        assert!(bench.client.find(&definition()).await.unwrap().is_some(), "it does not wait for the earlier one");
+    let definition = definition();
+    let (earlier, ()) = tokio::join!(bench.client.find(&definition), async {
+        bench.client.register(&definition).await.unwrap();
+        assert!(bench.client.find(&definition).await.unwrap().is_some(), "it does not wait for the earlier one");
     });
     assert!(earlier.is_ok());
-    assert!(bench.client.is_known_available(&definition()));
+    assert!(bench.client.is_known_available(&definition));
 }
 
 #[tokio::test(start_paused = true)]
