@@ -17,6 +17,8 @@ pub enum Step {
     Tidy,
     /// The policies' tests hold and reach every rule; source, templates and settings keep the policies
     Policies,
+    /// Schemas fit those before them; their catalogue and the templates are current
+    Schemas,
     /// No clippy warning in any target
     Clippy,
     /// Unit, property and integration tests of every crate
@@ -42,6 +44,7 @@ impl Step {
             Step::ForbidUnsafe => "forbid-unsafe",
             Step::Tidy => "tidy",
             Step::Policies => "policies",
+            Step::Schemas => "schemas",
             Step::Clippy => "clippy",
             Step::Unit => "unit",
             Step::EngineMadsim => "engine-madsim",

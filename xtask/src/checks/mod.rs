@@ -4,6 +4,7 @@ mod arrows;
 mod crate_roots;
 mod house;
 mod policies;
+mod schemas;
 mod table;
 mod tests_of_crates;
 mod tidy;
@@ -83,6 +84,7 @@ fn finding_of(step: Step, workspace: &Workspace) -> Finding {
         Step::ForbidUnsafe => house::forbid_unsafe(workspace),
         Step::Tidy => house::tidy(workspace),
         Step::Policies => policies::policies(workspace),
+        Step::Schemas => schemas::schemas(workspace),
         Step::Clippy => tests_of_crates::clippy(workspace),
         Step::Unit => tests_of_crates::unit(workspace),
         Step::EngineMadsim => tests_of_crates::engine_madsim(workspace),
