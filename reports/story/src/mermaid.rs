@@ -50,7 +50,6 @@ fn plain(text: &str) -> String {
         '#' => '№',
         '<' => '‹',
         '>' => '›',
-        '%' => '٪',
         character if character.is_control() => ' ',
         character => character,
     };

@@ -52,6 +52,10 @@
   const usOf = (x) => state.from + (x - LABELS) / scale();
   const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
 
+  // With few lanes the stage is lower, but leaves room for the panel.
+  const lanes = TOP + data.hosts.length * LANE + 14;
+  box.parentElement.style.setProperty("--lanes", Math.max(lanes, 420) + "px");
+
   function readColours() {
     const style = getComputedStyle(document.documentElement);
     for (const name of ["ground", "surface", "sunken", "line", "text", "muted", "good", "bad", "doubtful", "accent", "customer", "call", "poll", "write", "record", "message", "fault", "host", "masked", "detected", "excused"]) {
@@ -356,8 +360,8 @@
       const sorted = [...entries].sort((a, b) => own(b[0]) - own(a[0]) || b[1][1] - a[1][1]).slice(0, 40);
       panel.append(element("h4", `${of} (${entries.size})`));
       panel.append(pairs(sorted.map(([name, [value, since]]) => {
-        const mark = element("span", " since ", "since");
-        mark.append(link(since));
+        const mark = element("span", since ? " since " : " from the start", "since");
+        if (since) mark.append(link(since));
         return [name, [value, mark], since === step.number ? "now" : ""];
       }), "state"));
     }

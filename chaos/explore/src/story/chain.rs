@@ -19,6 +19,8 @@ const CHAIN_MAX: usize = 40;
 const STEPS_PER_WORD: usize = 8;
 /// Steps that show what became of one event.
 const STEPS_PER_EVENT: usize = 12;
+/// Puts of an aggregate, after its record was readable, that may have been meant for it.
+const PUTS_PER_EVENT: usize = 3;
 /// Violations whose evidence is looked up.
 const VIOLATIONS_MAX: usize = 20;
 
@@ -337,20 +339,25 @@ impl<'d> Index<'d> {
             if steps.len() <= STEPS_PER_WORD {
                 found.extend(steps.iter().copied());
             } else {
-                let before = steps.partition_point(|step| *step < until);
-                let before = &steps[..if before == 0 { steps.len() } else { before }];
+                let before = &steps[..steps.partition_point(|step| *step < until)];
                 found.extend(before.iter().rev().take(STEPS_PER_WORD / 2).copied());
             }
         };
         for operation in &violation.operations {
             take(self.named(&format!("operation {operation}")));
         }
-        let texts = violation.evidence.iter().flat_map(|text| words_of(text));
-        for word in violation.keys.iter().cloned().chain(texts) {
-            take(self.named(&word));
+        for key in &violation.keys {
+            take(self.named(key));
             // A key of the event table without its version is the whole aggregate.
-            if let Some(stream) = word.strip_prefix("nexus-events/").filter(|rest| !rest.contains('/')) {
+            if let Some(stream) = key.strip_prefix("nexus-events/").filter(|rest| !rest.contains('/')) {
                 take(self.named(stream));
+            }
+        }
+        // What is said in passing names more than is meant: an aggregate stands for all of its versions.
+        for word in violation.evidence.iter().flat_map(|text| words_of(text)) {
+            let steps = self.named(&word);
+            if steps.len() <= STEPS_PER_WORD && !self.is_aggregate(&word) {
+                take(steps);
             }
         }
         if found.is_empty()
@@ -362,7 +369,12 @@ impl<'d> Index<'d> {
         found
     }
 
-    /// What became of the events that these steps wrote.
+    fn is_aggregate(&self, word: &str) -> bool {
+        self.named(word).iter().any(|step| self.drafts[*step].aggregate.as_deref() == Some(word))
+    }
+
+    /// What became of the events that these steps wrote: the steps that name them, and the puts of their aggregate that
+    /// came next, whether or not they took them along.
     fn fate_of_events(&self, steps: &BTreeSet<usize>) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
         for step in steps {
@@ -373,6 +385,13 @@ impl<'d> Index<'d> {
             };
             let of_event = self.named(event_id);
             found.extend(of_event.iter().take(STEPS_PER_EVENT).copied());
+            if let (Nature::Record { .. }, Some(aggregate)) =
+                (&self.drafts[*step].nature, &self.drafts[*step].aggregate)
+            {
+                let puts = self.named(&format!("nexus-core/{aggregate}"));
+                let next = puts.iter().skip_while(|put| *put < step);
+                found.extend(next.take(PUTS_PER_EVENT).copied());
+            }
         }
         found
     }
