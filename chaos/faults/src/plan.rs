@@ -374,7 +374,7 @@ impl EnvironmentFault {
             EnvironmentFault::BrownOut { effects, one_in, .. } => {
                 let one_in = (*one_in).max(1);
                 let round = (match_number - 1) / one_in;
-                let is_hit = (match_number - 1) % one_in == 0;
+                let is_hit = (match_number - 1).is_multiple_of(one_in);
                 effects.get(round as usize % effects.len().max(1)).filter(|_| is_hit).cloned()
             }
             EnvironmentFault::RetryStorm { .. } => Some(CallEffect::ServiceUnavailable),

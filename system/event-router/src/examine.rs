@@ -131,7 +131,7 @@ impl Examiner {
                 shape: self
                     .gate
                     .asks_registry()
-                    .then(|| Shape { event_type: event.event_type, schema_version: event.schema_version }),
+                    .then_some(Shape { event_type: event.event_type, schema_version: event.schema_version }),
                 stream: event.stream,
                 version: event.version,
                 event_id: event.event_id,

@@ -303,9 +303,11 @@ impl Routing {
         let is_choked = |lane: &Lane, destination| {
             lane.is_down() && self.waiting_for(destination) >= self.settings.kept_back_while_down
         };
+        let is_registry_choked =
+            self.lanes.registry.is_down() && self.waiting_for_registry() >= self.settings.kept_back_while_down;
         self.ledger.kept_back() < self.settings.kept_back_max
             && !self.lanes.parking.is_down()
-            && !(self.lanes.registry.is_down() && self.waiting_for_registry() >= self.settings.kept_back_while_down)
+            && !is_registry_choked
             && !is_choked(&self.lanes.core, Destination::Core)
             && !is_choked(&self.lanes.background, Destination::Background)
     }

@@ -269,7 +269,7 @@ fn texts<'s>(members: &'s Map<String, Value>, keyword: &str) -> Vec<&'s str> {
     list(members, keyword).iter().filter_map(Value::as_str).collect()
 }
 
-fn entries<'s>(properties: Option<&'s Value>) -> impl Iterator<Item = (&'s String, &'s Value)> {
+fn entries(properties: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
     properties.and_then(Value::as_object).into_iter().flatten()
 }
 

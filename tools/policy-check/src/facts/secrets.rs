@@ -60,7 +60,7 @@ impl Secret<'_> {
 }
 
 fn suspects_in(line: &str) -> Vec<Secret<'_>> {
-    let mut found: Vec<Secret> = words(line).filter_map(|word| known_form(word)).collect();
+    let mut found: Vec<Secret> = words(line).filter_map(known_form).collect();
     // In two parts, so that these lines are no find of their own.
     let is_header = line.contains("-----BEGIN ");
     if is_header && line.contains("PRIVATE KEY-----") {

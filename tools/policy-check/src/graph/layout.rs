@@ -176,7 +176,7 @@ fn crossings(columns: &[Vec<usize>], places: &[Place]) -> usize {
         let ways: Vec<(usize, usize)> = pair[0]
             .iter()
             .enumerate()
-            .flat_map(|(own, place)| places[*place].right.iter().filter_map(move |to| Some((own, *to))))
+            .flat_map(|(own, place)| places[*place].right.iter().map(move |to| (own, *to)))
             .filter_map(|(own, to)| Some((own, *rank.get(&to)?)))
             .collect();
         for (index, one) in ways.iter().enumerate() {
