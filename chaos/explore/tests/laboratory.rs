@@ -196,7 +196,7 @@ fn a_broken_trial_is_reported_replayed_and_shrunk() {
         let report: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
         report["trial"].clone()
     };
-    assert_eq!(trial_of(Path::new(small)), trial_of(&desk.folder.join("alone.json")));
+    assert_eq!(trial_of(&desk.folder.join(small)), trial_of(&desk.folder.join("alone.json")));
 }
 
 #[test]
