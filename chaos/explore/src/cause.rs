@@ -335,7 +335,9 @@ fn altered(trial: &Trial) -> Vec<(String, Trial)> {
         other.faults.remove(index);
         found.push((format!("without fault {} ({}, {})", planned.id, planned.kind(), planned.address()), other));
     }
-    for (index, operation) in trial.workload.operations.iter().enumerate() {
+    // A trial without any customer shows nothing.
+    let operations = trial.workload.operations.iter().enumerate().filter(|_| trial.workload.operations.len() > 1);
+    for (index, operation) in operations {
         let mut other = trial.clone();
         other.workload.operations.remove(index);
         found.push((format!("without operation {}, due at {} ms", operation.id, operation.at_ms), other));

@@ -21,6 +21,8 @@ const STEPS_PER_WORD: usize = 8;
 const STEPS_PER_EVENT: usize = 12;
 /// Puts of an aggregate, after its record was readable, that may have been meant for it.
 const PUTS_PER_EVENT: usize = 3;
+/// Calls of a request that is evidence itself.
+const CALLS_PER_REQUEST: usize = 3;
 /// Violations whose evidence is looked up.
 const VIOLATIONS_MAX: usize = 20;
 
@@ -369,18 +371,30 @@ impl<'d> Index<'d> {
         found
     }
 
+    /// The calls that were made for a request: all that an attempt without an answer leaves behind.
+    fn made_for(&self, request: usize) -> Vec<usize> {
+        let key = self.drafts[request].tokens.first().map(|key| format!("nexus-idempotency/{key}"));
+        let calls = key.as_deref().map_or(&[][..], |key| self.named(key)).iter();
+        let after = calls.skip_while(|call| **call < request).filter(|call| self.drafts[**call].is_call());
+        after.take(CALLS_PER_REQUEST).copied().collect()
+    }
+
     fn is_aggregate(&self, word: &str) -> bool {
         self.named(word).iter().any(|step| self.drafts[*step].aggregate.as_deref() == Some(word))
     }
 
-    /// What became of the events that these steps wrote: the steps that name them, and the puts of their aggregate that
-    /// came next, whether or not they took them along.
-    fn fate_of_events(&self, steps: &BTreeSet<usize>) -> BTreeSet<usize> {
+    /// What became of the requests and events of these steps: the calls made for them, the steps that name them, and the
+    /// puts of their aggregate that came next, whether or not they took them along.
+    fn fate(&self, steps: &BTreeSet<usize>) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
         for step in steps {
             let event_id = match &self.drafts[*step].nature {
                 Nature::Write { event_id: Some(id), key, .. } if key.starts_with("nexus-events/") => id,
                 Nature::Record { event_id: Some(id), .. } => id,
+                Nature::Request { .. } => {
+                    found.extend(self.made_for(*step));
+                    continue;
+                }
                 _ => continue,
             };
             let of_event = self.named(event_id);
@@ -426,7 +440,7 @@ impl Chain {
         let mut order = Vec::new();
         // Later steps first: what lies closest to the violation tells most.
         let mut waiting: VecDeque<usize> = seeds.iter().rev().copied().collect();
-        waiting.extend(index.fate_of_events(seeds));
+        waiting.extend(index.fate(seeds));
         while let Some(position) = waiting.pop_front() {
             if reached.contains_key(&position) {
                 continue;

@@ -213,7 +213,9 @@ fn result_of(outcome: &CallOutcome) -> String {
     let codes = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(", ")) };
     let applied = if outcome.applied { ", applied" } else { "" };
     let lost = if outcome.delivered { "" } else { ", answer lost" };
-    format!("{}{error}{codes}{applied}{lost}", outcome.status)
+    // A call that hangs has no status at all.
+    let status = if outcome.status == 0 { "nothing".to_owned() } else { outcome.status.to_string() };
+    format!("{status}{error}{codes}{applied}{lost}")
 }
 
 fn keys_told(keys: &[String]) -> String {
