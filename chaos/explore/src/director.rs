@@ -213,8 +213,7 @@ impl<S: Surroundings> PlanDirector<S> {
             | EnvironmentFault::RetryStorm { .. }
             | EnvironmentFault::UnusableSchema { .. } => {}
             EnvironmentFault::Pause { host, .. } => {
-                let is_paused =
-                    |other| matches!(other, &EnvironmentFault::Pause { host: ref paused, .. } if paused == host);
+                let is_paused = |other: &EnvironmentFault| matches!(other, EnvironmentFault::Pause { host: paused, .. } if paused == host);
                 if active().any(is_paused) {
                     control.pause(host);
                 } else {

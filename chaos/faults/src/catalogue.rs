@@ -270,12 +270,17 @@ pub const ROWS: &[Row] = &[
     row(
         "9 Glue Schema Registry",
         "a version stays PENDING, or fails after it was registered",
-        NotProduced("no host of a trial asks the registry yet"),
+        Kinds(&[PendingSchema, FailedSchema, LateSchema, BreakingSchema], "in scenarios with a registry"),
     ),
     row(
         "9 Glue Schema Registry",
-        "throttles, `ConcurrentModificationException`, an outage with a cold cache",
-        NotProduced("no host of a trial asks the registry yet"),
+        "throttles, an outage with a cold cache",
+        Kinds(&[Throttle, Partition, ServiceUnavailable, Hang], "in scenarios with a registry"),
+    ),
+    row(
+        "9 Glue Schema Registry",
+        "`ConcurrentModificationException`",
+        NotProduced("hosts of a trial only read the registry; its writes are an operator's, who meets no other"),
     ),
     row(
         "10 EventBridge, CloudWatch, tracing",
@@ -367,8 +372,8 @@ pub const ROWS: &[Row] = &[
         "14 Hard bugs",
         "16 a stale cache of schemas",
         Kinds(
-            &[OldRelease, Rollback],
-            "the registry itself is in no trial yet; a release that does not know a schema is",
+            &[Partition, LateSchema, FailedSchema, OldRelease, Rollback],
+            "in scenarios with a registry; a release that does not know a schema is in others",
         ),
     ),
     row("14 Hard bugs", "17 clocks decide the order", Kinds(&[ClockSkew, ClockLeap, ClockDrift], "")),

@@ -124,13 +124,16 @@ fn failure_of<E: std::fmt::Display>(result: Result<Value, E>) -> Option<String> 
     }
 }
 
-/// Lines that were evaluated, and lines that were not, by file.
-fn reached_lines(engine: &regorus::Engine) -> Result<BTreeMap<String, (BTreeSet<u32>, BTreeSet<u32>)>, CheckError> {
+/// Lines that were evaluated, and lines that were not.
+type Lines = (BTreeSet<u32>, BTreeSet<u32>);
+
+/// Both by file.
+fn reached_lines(engine: &regorus::Engine) -> Result<BTreeMap<String, Lines>, CheckError> {
     let report = engine.get_coverage_report().map_err(|error| CheckError::rego(&error))?;
     Ok(report.files.into_iter().map(|file| (file.path, (file.covered, file.not_covered))).collect())
 }
 
-fn coverage_of(file: &str, rules: Vec<RulePlace>, lines: Option<&(BTreeSet<u32>, BTreeSet<u32>)>) -> Coverage {
+fn coverage_of(file: &str, rules: Vec<RulePlace>, lines: Option<&Lines>) -> Coverage {
     let empty = (BTreeSet::new(), BTreeSet::new());
     let (covered, not_covered) = lines.unwrap_or(&empty);
     let is_reached = |rule: &RulePlace| {

@@ -180,7 +180,7 @@ pub(super) fn http_uses(sources: &Sources) -> Vec<HttpUse> {
             let known = |client: &&str| {
                 path == *client || path.strip_prefix(*client).is_some_and(|rest| rest.starts_with("::"))
             };
-            if CLIENTS.iter().any(|client| known(client)) {
+            if CLIENTS.iter().any(known) {
                 self.push("client", path, None, None, line);
             }
         }
