@@ -218,6 +218,7 @@ fn calls_are_described_to_the_hook_and_the_journal() {
             JournalEntry::Call { .. } => "call",
             JournalEntry::StreamRecord { .. } => "record",
             JournalEntry::Message(_) => "message",
+            JournalEntry::SchemaVersion(_) => "schema version",
         })
         .collect();
     assert_eq!(shape, ["write", "write", "call", "record", "record"]);

@@ -19,7 +19,7 @@ async fn available_is_remembered_for_minutes_and_all_else_for_seconds() {
         (Some(Status::Deleting), 3),
         (None, 3),
     ] {
-        let bench = Bench::new();
+        let bench = Bench::default();
         if let Some(status) = status {
             bench.registry.put("OrderShipped", "{}", status);
         }
@@ -42,7 +42,7 @@ async fn available_is_remembered_for_minutes_and_all_else_for_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn versions_are_found_by_id_and_listed_in_order() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.page_by(2);
     assert_eq!(bench.client.versions("S").await, Ok(None));
     for (definition, status) in [("1", Status::Available), ("2", Status::Failure), ("3", Status::Available)] {
@@ -74,7 +74,7 @@ async fn a_look_up_gets_three_attempts_and_a_rejection_one() {
         (Fate::Hangs, 3, "no-answer"),
         (Fate::Rejected, 1, "rejected"),
     ] {
-        let bench = Bench::new();
+        let bench = Bench::default();
         bench.registry.put("OrderShipped", "{}", Status::Available);
         bench.registry.stay(Some(fate));
         let begun = bench.test.platform.monotonic();
@@ -95,7 +95,7 @@ async fn a_look_up_gets_three_attempts_and_a_rejection_one() {
 
 #[tokio::test(start_paused = true)]
 async fn one_bad_moment_is_attempted_again() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.put("OrderShipped", "{}", Status::Available);
     bench.registry.script([Fate::Throttled, Fate::Hangs]);
     assert!(bench.client.find(&definition()).await.unwrap().is_some());
@@ -104,7 +104,7 @@ async fn one_bad_moment_is_attempted_again() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_bridged_for_a_bounded_time_and_shows() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.put("OrderShipped", "{}", Status::Available);
     bench.client.find(&definition()).await.unwrap();
     bench.registry.stay(Some(Fate::NotSent));
@@ -119,7 +119,7 @@ async fn an_outage_is_bridged_for_a_bounded_time_and_shows() {
     bench.pass_s(1_800).await;
     bench.client.find(&definition()).await.unwrap_err();
     // And a registry that says no is believed at once.
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.put("OrderShipped", "{}", Status::Available);
     bench.client.find(&definition()).await.unwrap();
     bench.registry.remove("OrderShipped");
@@ -130,7 +130,7 @@ async fn an_outage_is_bridged_for_a_bounded_time_and_shows() {
 /// Hard bug: a version is remembered as good because registering it was answered with success.
 #[tokio::test(start_paused = true)]
 async fn a_registration_is_no_proof() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.put("OrderShipped", "older", Status::Available);
     assert_eq!(bench.client.find(&definition()).await, Ok(None));
     bench.registry.judge(Judgement::BadAfter { reads: 1 });
@@ -151,7 +151,7 @@ async fn a_registration_is_no_proof() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_asked_before_a_registration_is_not_remembered_after_it() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.put("OrderShipped", "older", Status::Available);
     bench.registry.script([Fate::AnsweredAfter(Duration::from_millis(900))]);
     let definition = definition();
@@ -165,7 +165,7 @@ async fn what_was_asked_before_a_registration_is_not_remembered_after_it() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_ends_well_or_after_ten_looks() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.put("OrderShipped", "older", Status::Available);
     bench.registry.judge(Judgement::GoodAfter { reads: 3 });
     bench.client.register(&definition()).await.unwrap();
@@ -177,7 +177,7 @@ async fn waiting_ends_well_or_after_ten_looks() {
     assert!(bench.client.is_known_available(&definition()), "and that is remembered");
 
     for (judgement, expected) in [(Some(Judgement::Never), "PENDING"), (None, "not registered")] {
-        let bench = Bench::new();
+        let bench = Bench::default();
         bench.registry.put("OrderShipped", "older", Status::Available);
         if let Some(judgement) = judgement {
             bench.registry.judge(judgement);
@@ -194,7 +194,7 @@ async fn waiting_ends_well_or_after_ten_looks() {
 
 #[tokio::test(start_paused = true)]
 async fn a_registration_whose_answer_was_lost_is_repeated_and_one_refused_is_not() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.put("OrderShipped", "older", Status::Available);
     bench.registry.script([Fate::AnswerLost, Fate::Contended]);
     let registered = bench.client.register(&definition()).await.unwrap();
@@ -213,7 +213,7 @@ async fn a_registration_whose_answer_was_lost_is_repeated_and_one_refused_is_not
 /// The port's memory itself, where the client does not show it.
 #[tokio::test(start_paused = true)]
 async fn versions_are_numbered_within_their_schema() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     let registry = &bench.registry;
     let draft = |schema: &str| SchemaDraft {
         schema: schema.to_owned(),

@@ -13,7 +13,7 @@ use crate::{Bench, definition};
 
 #[tokio::test(start_paused = true)]
 async fn a_hundred_callers_make_one_call() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.put("OrderShipped", "{}", Status::Available);
     bench.registry.script([Fate::AnsweredAfter(Duration::from_millis(50))]);
     let done = Arc::new(Mutex::new(0));
@@ -30,7 +30,7 @@ async fn a_hundred_callers_make_one_call() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_one_failure_for_all() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.stay(Some(Fate::Rejected));
     let (definition, client) = (definition(), &bench.client);
     let (first, second, third) =
@@ -41,7 +41,7 @@ async fn a_failure_is_one_failure_for_all() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_takes_over_from_one_who_leaves() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.put("OrderShipped", "{}", Status::Available);
     bench.registry.script([Fate::AnsweredAfter(Duration::from_millis(900))]);
     let (platform, definition) = (&bench.test.platform, definition());
@@ -60,7 +60,7 @@ async fn whoever_waits_takes_over_from_one_who_leaves() {
 /// A future that is neither dropped nor polled, as that of a handler that is called no more, holds up nobody for ever.
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_takes_over_from_one_who_is_never_polled_again() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.put("OrderShipped", "{}", Status::Available);
     bench.registry.script([Fate::AnsweredAfter(Duration::from_millis(5))]);
     let definition = definition();
@@ -91,7 +91,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 async fn play(callers: &[Caller], fates: &[Fate]) -> Result<(), TestCaseError> {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.put("OrderShipped", "{}", Status::Available);
     bench.registry.script(fates.iter().copied());
     let ended = Arc::new(Mutex::new(Vec::new()));

@@ -24,7 +24,7 @@ fn text(event_type: &str) -> &'static str {
 
 #[tokio::test(start_paused = true)]
 async fn everything_that_was_provisioned_passes_and_nothing_is_asked_twice() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     let provisioning = provision_schemas(&bench.client, nexus_schemas::all()).await;
     assert_eq!(provisioning.obstacles, []);
     let calls = bench.registry.calls().len();
@@ -48,7 +48,7 @@ async fn only_available_with_exactly_our_definition_counts() {
         ("not judged", Some((ours, Status::Pending)), "still PENDING"),
     ];
     for (name, standing, expected) in table {
-        let bench = Bench::new();
+        let bench = Bench::default();
         if let Some((text, status)) = standing {
             bench.registry.put("OrderShipped", text, status);
         }
@@ -62,7 +62,7 @@ async fn only_available_with_exactly_our_definition_counts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_payload_is_held_against_its_schema_all_the_same() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.put("OrderShipped", text("OrderShipped"), Status::Available);
     let gate = gate(&bench);
     let refusal = gate.check("OrderShipped", 1, &json!({"order_id": "o-1"})).await.unwrap_err();
@@ -75,7 +75,7 @@ async fn a_payload_is_held_against_its_schema_all_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cold_outage_refuses_and_a_warm_one_does_not() {
-    let bench = Bench::new();
+    let bench = Bench::default();
     bench.registry.put("OrderShipped", text("OrderShipped"), Status::Available);
     let gate = gate(&bench);
     bench.registry.stay(Some(Fate::NotSent));

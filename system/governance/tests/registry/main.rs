@@ -37,11 +37,13 @@ pub struct Bench {
     pub client: Arc<RegistryClient>,
 }
 
-impl Bench {
-    pub fn new() -> Self {
+impl Default for Bench {
+    fn default() -> Self {
         Self::with(RegistrySettings::default())
     }
+}
 
+impl Bench {
     pub fn with(settings: RegistrySettings) -> Self {
         let test = TestPlatform::new(11);
         let (registry, metrics) = (MemorySchemaRegistry::default(), Metrics::default());

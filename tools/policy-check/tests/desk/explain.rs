@@ -1,10 +1,8 @@
 //! `policy explain`: decisions with their conditions, and inputs that cannot be judged.
-#![forbid(unsafe_code)]
-
-mod support;
 
 use std::path::PathBuf;
 
+use crate::support::{repository, run_in, stderr, stdout};
 use nexus_governance::PolicyEnforcer;
 use nexus_policy_check::{
     explain::{InputKind, explain},
@@ -12,7 +10,6 @@ use nexus_policy_check::{
     testing::asked_by_tests,
 };
 use serde_json::{Value, json};
-use support::{repository, run_in, stderr, stdout};
 
 fn input_file(name: &str, text: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("nexus-explain-{}-{name}.json", std::process::id()));

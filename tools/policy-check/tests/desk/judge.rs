@@ -1,7 +1,4 @@
 //! Another interpreter decides as ours does: rego-cpp, through its Python package.
-#![forbid(unsafe_code)]
-
-mod support;
 
 use std::{
     fs,
@@ -10,6 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use crate::support::repository;
 use nexus_policy_check::{
     facts::Facts,
     policies::{DESK, Folder, RUNTIME},
@@ -17,7 +15,6 @@ use nexus_policy_check::{
     worktree::WorkTree,
 };
 use serde_json::{Value, json};
-use support::repository;
 
 /// The Python of an environment with the judge in it, installed once; or why it cannot be had on this machine.
 fn python() -> Result<std::path::PathBuf, String> {

@@ -1,9 +1,6 @@
 //! `policy check` on copies of the repository: nothing is found in a good one, and each policy finds what it is there for.
-#![forbid(unsafe_code)]
 
-mod support;
-
-use support::{Copy, repository, run_in, stderr, stdout};
+use crate::support::{Copy, repository, run_in, stderr, stdout};
 
 const TEMPLATE: &str = "system/deploy/template.yaml";
 

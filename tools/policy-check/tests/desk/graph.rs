@@ -1,14 +1,11 @@
 //! `policy graph` on the repository itself: it tells the way of an event, in every form.
-#![forbid(unsafe_code)]
 
-mod support;
-
+use crate::support::{repository, run_in, stdout};
 use nexus_policy_check::{
     facts::Facts,
     graph::{Graph, dot, mermaid, svg},
     worktree::WorkTree,
 };
-use support::{repository, run_in, stdout};
 
 fn graph() -> Graph {
     Graph::new(&Facts::gather_all(&WorkTree::open(&repository()).unwrap()).unwrap().services)
