@@ -217,6 +217,8 @@ pub fn skeleton(trial: &Trial) -> Scenario {
 
 #[cfg(test)]
 mod tests {
+    use nexus_scenario::Registry;
+
     use super::*;
 
     fn scenario(text: &str) -> Scenario {
@@ -239,7 +241,14 @@ mod tests {
         }
         let without: Vec<&FaultKind> =
             FaultKind::ALL.iter().filter(|kind| generic_families(**kind, &workers).is_empty()).collect();
-        // Whether a redrive comes too early is known only to a scenario that keeps its consumer from working.
-        assert_eq!(without, [&FaultKind::WrongRedrive]);
+        // Whether a redrive comes too early is known only to a scenario that keeps its consumer from working; schemas can
+        // only fail where a registry is asked.
+        let schemas =
+            [FaultKind::LateSchema, FaultKind::PendingSchema, FaultKind::FailedSchema, FaultKind::BreakingSchema];
+        assert_eq!(without, [&[FaultKind::WrongRedrive], &schemas[..]].concat().iter().collect::<Vec<_>>());
+        let asked = Scenario { registry: Registry { is_asked: true, ..Registry::default() }, ..workers.clone() };
+        for kind in schemas {
+            assert_eq!(generic_families(kind, &asked).len(), 1, "{kind}");
+        }
     }
 }

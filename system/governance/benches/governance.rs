@@ -219,7 +219,6 @@ fn decision(criterion: &mut Criterion) {
     };
     let denied = PolicyInput { role: "warehouse".into(), ..allowed.clone() };
     assert!(enforcer.decide(&allowed).is_allowed() && !enforcer.decide(&denied).is_allowed());
-    let policies = enforcer.in_force();
     let past = TemporalQueryInput {
         service: "query-dashboard".into(),
         store: "event-store".into(),
@@ -234,9 +233,6 @@ fn decision(criterion: &mut Criterion) {
     group.bench_function("temporal query", |bencher| bencher.iter(|| enforcer.decide(black_box(&past))));
     group.bench_function("for the record", |bencher| {
         bencher.iter(|| enforcer.decide_for_the_record(black_box(&allowed)))
-    });
-    group.bench_function("allowed, by the interpreter", |bencher| {
-        bencher.iter(|| policies.interpret(black_box(&allowed)))
     });
     group.finish();
 }

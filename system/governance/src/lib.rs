@@ -15,9 +15,8 @@ mod schema;
 pub use canonical::canonical_json;
 pub use policy::{
     CompiledPolicies, Decision, DecisionRecord, Denial, HashedPolicyBundle, InvalidPolicyBundle, PolicyBundle,
-    PolicyEnforcer, PolicyEvaluation, PolicyInput, PolicyModule, PolicyPosition, PolicyQuestion, PolicyTestOutcome,
-    QuestionKeys, ReloadRefused, Reloaded, TemporalQueryInput, bundled_policies, bundled_policy_tests,
-    run_policy_tests,
+    PolicyEnforcer, PolicyInput, PolicyModule, PolicyPosition, PolicyQuestion, PolicyTestOutcome, QuestionKeys,
+    ReloadRefused, Reloaded, TemporalQueryInput, bundled_policies, bundled_policy_tests, run_policy_tests,
 };
 pub use registry::{
     GateRefusal, NotAvailable, ProvisionedSchema, RegistryClient, RegistrySettings, RegistryUnreachable,

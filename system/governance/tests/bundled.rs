@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nexus_governance::{
-    Decision, PolicyEnforcer, PolicyEvaluation, PolicyInput, TemporalQueryInput, bundled_policies,
-    bundled_policy_tests, run_policy_tests,
+    Decision, PolicyEnforcer, PolicyInput, TemporalQueryInput, bundled_policies, bundled_policy_tests, run_policy_tests,
 };
 
 const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/runtime");
@@ -121,12 +120,6 @@ fn a_client_may_ask_about_the_past_ten_times_a_minute() {
     for (client, role, queries, expected) in table {
         assert_eq!(rules(enforcer.decide(&asked(client, role, queries))), expected, "{client} {role} {queries}");
     }
-}
-
-#[test]
-fn what_ships_runs_on_the_machine() {
-    let policies = PolicyEnforcer::from_catalogue().unwrap().in_force();
-    assert_eq!(policies.evaluation(), PolicyEvaluation::Machine, "a policy uses what may fail: decisions are slower");
 }
 
 #[test]

@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nexus_governance::{
-    Decision, HashedPolicyBundle, InvalidPolicyBundle, PolicyBundle, PolicyEnforcer, PolicyEvaluation, PolicyInput,
-    PolicyModule, ReloadRefused, bundled_policies, bundled_policy_tests,
+    Decision, HashedPolicyBundle, InvalidPolicyBundle, PolicyBundle, PolicyEnforcer, PolicyInput, PolicyModule,
+    ReloadRefused, bundled_policies, bundled_policy_tests,
 };
 use serde_json::json;
 
@@ -159,7 +159,12 @@ fn every_decision_while_reloading_is_by_the_old_or_by_the_new_bundle() {
                 }
             });
         }
-        for round in 0..RELOADS {
+        // On a busy machine the threads may come late.
+        let is_enough = |round: usize| {
+            let asked = [&by_day, &by_night].iter().all(|count| count.load(Ordering::Relaxed) > 0);
+            round >= RELOADS && (asked || round >= 100 * RELOADS)
+        };
+        for round in (0..).take_while(|round| !is_enough(*round)) {
             let (bundle, reason) = if round % 2 == 0 { (&night, "night") } else { (&day, "day") };
             enforcer.reload(bundle.clone()).unwrap();
             assert_eq!(reason_of(&enforcer.decide(&input())), reason);
@@ -170,17 +175,14 @@ fn every_decision_while_reloading_is_by_the_old_or_by_the_new_bundle() {
 }
 
 #[test]
-fn what_may_fail_is_interpreted_and_denies() {
+fn a_denial_that_fails_denies() {
     let allow = "package nexus.a\n\nallow if input.role\n";
     let fails = "package nexus.b\n\ndeny contains {\"rule\": \"r\", \"reason\": \"x\"} if to_number(input.role) > 1\n";
     let sound = "package nexus.b\n\ndeny contains {\"rule\": \"r\", \"reason\": \"x\"} if input.role == \"nobody\"\n";
-    for (source, evaluation, allowed) in
-        [(fails, PolicyEvaluation::Interpreter, false), (sound, PolicyEvaluation::Machine, true)]
-    {
+    let over_no_list = "package nexus.b\n\ndeny contains {\"rule\": \"r\", \"reason\": \"x\"} if {\n\tsome x in input.role\n\tx == 1\n}\n";
+    for (source, allowed) in [(fails, false), (over_no_list, false), (sound, true)] {
         let policies =
             PolicyEnforcer::compile(&[module("a", allow), module("b", source)], json!({})).unwrap().in_force();
-        assert_eq!(policies.evaluation(), evaluation);
         assert_eq!(policies.decide(&input()).is_allowed(), allowed, "{source}");
-        assert_eq!(policies.decide(&input()), policies.interpret(&input()));
     }
 }

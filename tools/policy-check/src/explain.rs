@@ -118,14 +118,19 @@ pub fn explain(folder: &Folder, kind: InputKind, input: &serde_json::Value) -> R
     let (mut held, mut not_held) = (Vec::new(), Vec::new());
     for module in modules.iter() {
         let tracer = Tracer { engine: &engine, module, package: folder.package };
+        let denials = tracer.denials();
         for rule in &module.policy {
             let role = match rule_name(rule).as_str() {
                 "deny" => "deny",
                 "allow" => "allow",
                 _ => continue,
             };
-            for trace in tracer.rule(rule, role, &mut BTreeSet::new()) {
-                let holds = trace.conditions.iter().all(|condition| condition.outcome == "held");
+            for mut trace in tracer.rule(rule, role, &mut BTreeSet::new()) {
+                let is_met = trace.conditions.iter().all(|condition| condition.outcome == "held");
+                // A denial whose reason names what the input has not is undefined: it denies nothing.
+                let own = denials.iter().filter(|denial| denial["rule"] == trace.rule.as_str());
+                trace.says = if is_met && role == "deny" { own.cloned().collect() } else { Vec::new() };
+                let holds = is_met && (role != "deny" || !trace.says.is_empty());
                 if holds { held.push(trace) } else { not_held.push(trace) }
             }
         }
@@ -155,32 +160,34 @@ impl Tracer<'_> {
         file.rsplit('/').next().unwrap_or(&file).trim_end_matches(".rego").to_owned()
     }
 
+    /// What the policy denies.
+    fn denials(&self) -> Vec<serde_json::Value> {
+        let denials = self.engine.clone().eval_rule(format!("data.{}.{}.deny", self.package, self.policy()));
+        let denials = denials.ok().and_then(|denials| serde_json::to_value(&denials).ok()).unwrap_or_default();
+        denials.as_array().cloned().unwrap_or_default()
+    }
+
     /// One trace for each body of a rule. `above` are the rules whose conditions are being traced, so that none goes
     /// round in circles.
     fn rule(&self, rule: &Rule, role: &'static str, above: &mut BTreeSet<String>) -> Vec<RuleTrace> {
         let Rule::Spec { head, bodies, span } = rule else { return Vec::new() };
-        let (label, said) = match head {
-            RuleHead::Set { key: Some(key), .. } => (stable_name(key), Some(key.span().text().to_owned())),
+        let label = match head {
+            RuleHead::Set { key: Some(key), .. } => stable_name(key),
             RuleHead::Func { .. } => return Vec::new(),
-            _ => (None, None),
+            _ => None,
         };
         let name = label.unwrap_or_else(|| rule_name(rule));
         bodies
             .iter()
             .map(|body| {
                 let conditions = self.conditions(&body.query, above);
-                let holds = conditions.iter().all(|condition| condition.outcome == "held");
-                let says = said.as_deref().filter(|_| holds).map_or_else(Vec::new, |said| {
-                    let all: Vec<&str> = body.query.stmts.iter().map(text_of).collect();
-                    self.values(said, &all).unwrap_or_default()
-                });
                 RuleTrace {
                     policy: self.policy(),
                     rule: name.clone(),
                     role,
                     file: self.file(),
                     line: span.line,
-                    says,
+                    says: Vec::new(),
                     conditions,
                 }
             })

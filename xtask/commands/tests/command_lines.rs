@@ -51,7 +51,7 @@ fn bad_lines_are_usage_errors_that_say_what_is_wrong() {
         ("shrink", "<FILE>"),
         ("certify a.json --before main", "--after <REV>"),
         ("certify a.json --before main --after= ", "a name is not empty"),
-        ("certify a.json --before a --after b --neighbours few", "a count is a whole number from 0"),
+        ("certify a.json --before a --after b --neighbours few", "this is a whole number from 0"),
         ("sim --list --junit a.xml", "cannot be used with"),
         ("report show --markdown --json a.json", "cannot be used with"),
         ("bench bug", "possible values: bugs, speed"),

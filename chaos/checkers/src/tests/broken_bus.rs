@@ -397,7 +397,7 @@ fn what_only_looks_wrong_passes() {
             scene.input.settings.operator_purges = true;
         }),
         ("every-background-event-at-each-subscriber", "an operator purged it", |scene| {
-            let event = scene.event("cart-cart-2", 1).event_id;
+            let event = scene.event("cart-cart-1", 1).event_id;
             scene.input.truth.writes.retain(|write| write.key != format!("nexus-outbox/{event}"));
             let position = scene.step_at(DEAD, MessageStepKind::Deleted);
             let step = &mut scene.input.truth.messages[position];

@@ -7,7 +7,7 @@ use super::{
     Breakage, assert_each_is_noticed, breakage,
     scene::{ANSWERS, EVENTS, Scene, image_of, place, ship},
 };
-use crate::{StorageWrite, canonical::event_hash, item::StoredEvent};
+use crate::{SchemaVersionStep, StorageWrite, canonical::event_hash, item::StoredEvent};
 
 const PLACED: &str = "nexus-events/order-o-1/1";
 const CONFIRMED: &str = "nexus-events/order-o-1/2";
@@ -192,6 +192,30 @@ fn governance() -> Vec<Breakage> {
         scene.carry_out("dear", "customer", body);
     };
     vec![
+        breakage("schema-available", "while the registry had no usable version", |scene| {
+            scene.schema_version("OrderShipped").status = "PENDING".to_owned();
+        }),
+        breakage("schema-available", "while the registry had no usable version", |scene| {
+            scene.schema_version("OrderShipped").at_ns = u64::MAX;
+        }),
+        breakage("schema-available", "while the registry had no usable version", |scene| {
+            let gone = SchemaVersionStep {
+                status: "DELETED".to_owned(),
+                at_ns: 1,
+                ..scene.schema_version("OrderPlaced").clone()
+            };
+            scene.input.truth.schema_versions.push(gone);
+            scene.input.settings.registry_trust_ns = 1;
+        }),
+        breakage("schema-confirmed", "although the registry had not told it", |scene| {
+            scene.last_call("GetSchemaByDefinition").caller = "service-2".to_owned();
+        }),
+        breakage("schema-confirmed", "although the registry had not told it", |scene| {
+            scene.last_call("GetSchemaByDefinition").delivered = false;
+        }),
+        breakage("schema-confirmed", "although the registry had not told it", |scene| {
+            scene.last_call("GetSchemaByDefinition").finished_ns = Some(u64::MAX);
+        }),
         breakage("policy", "no sender's role permits: OrderShipped", |scene| {
             scene.carry_out("forbidden", "customer", ship("o-1"));
         }),

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::{Value, json};
 
 use super::scene::{EVENTS, Scene};
-use crate::{AwsCall, MessageStep, MessageStepKind, StorageWrite, item::StoredEvent};
+use crate::{AwsCall, MessageStep, MessageStepKind, SchemaVersionStep, StorageWrite, item::StoredEvent};
 
 pub(crate) const SHARD: &str = "shardId-000000000000";
 pub(crate) const QUEUE: &str = "nexus-notifications";
@@ -251,6 +251,12 @@ impl Scene {
     pub(super) fn step_at(&self, place: &str, step: MessageStepKind) -> usize {
         let is_it = |it: &MessageStep| it.place == place && it.step == step;
         self.input.truth.messages.iter().position(is_it).expect("the step")
+    }
+
+    /// The version that a type's schema has in the registry.
+    pub(super) fn schema_version(&mut self, event_type: &str) -> &mut SchemaVersionStep {
+        let mut versions = self.input.truth.schema_versions.iter_mut();
+        versions.find(|version| version.schema == event_type).expect("the schema")
     }
 
     /// The last call of an operation.

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::{Value, json};
 
 use crate::{
-    Attempt, AwsCall, CheckInput, Request, Response, StorageWrite, StreamRecord,
+    Attempt, AwsCall, CheckInput, RegisteredSchema, Request, Response, SchemaVersionStep, StorageWrite, StreamRecord,
     canonical::{HASH_BEFORE_FIRST, canonical_json, event_hash, payload_digest},
     command::SentCommand,
     item::StoredEvent,
@@ -188,11 +188,53 @@ impl Scene {
             self.input.truth.final_items.entry(write.table.clone()).or_default().push(image.clone());
         }
         self.finish_views();
+        self.register_schemas();
         let settings = &mut self.input.settings;
         settings.service_hosts = vec!["service-1".to_owned()];
         settings.healed_at_ns = self.now_ns;
         settings.drain_ended_at_ns = self.now_ns + 1;
         settings.ended_at_ns = self.now_ns + 600_000_000_000;
+    }
+
+    /// A registry has every schema from the start, and told so before anything was stored.
+    fn register_schemas(&mut self) {
+        for write in self.input.truth.writes.iter().filter(|write| write.table == EVENTS) {
+            let Some(image) = &write.new_image else { continue };
+            let text = |name: &str, kind: &str| image[name][kind].as_str().expect("an event").to_owned();
+            let (event_type, version) = (text("event_type", "S"), text("schema_version", "N"));
+            let (name, definition) = (format!("{event_type}/{version}"), format!("{event_type} {version}"));
+            let key = format!("nexus/{event_type}");
+            let registered = RegisteredSchema { key: key.clone(), definition: definition.clone() };
+            if self.input.settings.registered_schemas.insert(name.clone(), registered).is_some() {
+                continue;
+            }
+            self.input.truth.schema_versions.push(SchemaVersionStep {
+                at_ns: 0,
+                schema: event_type,
+                version_id: name,
+                status: "AVAILABLE".to_owned(),
+                definition,
+            });
+            self.calls += 1;
+            self.input.truth.calls.push(AwsCall {
+                sequence: self.calls,
+                at_ns: 1,
+                caller: "service-1".to_owned(),
+                service: "glue".to_owned(),
+                operation: "GetSchemaByDefinition".to_owned(),
+                keys: vec![key],
+                is_write: false,
+                is_transaction: false,
+                is_eventual_read: false,
+                client_token: None,
+                status: 200,
+                error: None,
+                cancellation_codes: Vec::new(),
+                applied: false,
+                delivered: true,
+                finished_ns: Some(2),
+            });
+        }
     }
 
     /// The reads before a decision.

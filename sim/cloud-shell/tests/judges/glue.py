@@ -134,6 +134,7 @@ CASES = [
 EXPLAINED = {
     "get": ("ours", "moto leaves out Status, which the service's model has"),
     "get by arn": ("ours", "as for get"),
+    "get nothing by arn": ("neither", "the words are not documented: moto names the ARN, ours the name in it"),
     "list": ("neither", "as for get; and moto lists by age, ours by name, which is not documented"),
     "new schema that is none": ("neither", "parsers say in words of their own what is wrong"),
     "new schema of a newer draft": ("ours", "drafts 04, 06 and 07 are what the guide lists; moto reads no schema"),

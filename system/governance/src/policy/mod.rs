@@ -6,8 +6,6 @@ mod compiled;
 mod decision;
 mod enforcer;
 mod error;
-mod evaluator;
-mod infallible;
 mod question;
 mod testing;
 
@@ -16,6 +14,5 @@ pub use compiled::CompiledPolicies;
 pub use decision::{Decision, DecisionRecord, Denial};
 pub use enforcer::{PolicyEnforcer, ReloadRefused, Reloaded};
 pub use error::{InvalidPolicyBundle, PolicyPosition};
-pub use evaluator::PolicyEvaluation;
 pub use question::{PolicyInput, PolicyQuestion, QuestionKeys, TemporalQueryInput};
 pub use testing::{PolicyTestOutcome, run_policy_tests};

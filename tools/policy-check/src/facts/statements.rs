@@ -184,6 +184,8 @@ impl Reader<'_> {
 
     /// The name in `arn:…:table/name`, `…:stream/name` or `arn:…:name`, with parameters replaced by their defaults.
     fn name_in_arn(&self, text: &str) -> Option<String> {
+        // The colons of pseudo parameters part nothing.
+        let text = text.replace("${AWS::", "${AWS.");
         let last = text.strip_prefix("arn:")?.splitn(5, ':').nth(4)?;
         let mut parts = last.split('/');
         let name = match (parts.next()?, parts.next()) {

@@ -49,7 +49,7 @@ const CASES: [Case; 13] = [
         },
         rule: "grant-changes-events",
         what: "CommandRole grants dynamodb:UpdateItem on the event table",
-        at: "system/deploy/template.yaml:141",
+        at: "system/deploy/template.yaml:140",
         mend: "take the action out",
     },
     Case {
@@ -77,7 +77,7 @@ const CASES: [Case; 13] = [
         },
         rule: "queue-without-dead-letters",
         what: "the queue NotificationQueue has no queue for its dead letters",
-        at: "system/deploy/template.yaml:43",
+        at: "system/deploy/template.yaml:41",
         mend: "write RedrivePolicy",
     },
     Case {
@@ -101,7 +101,7 @@ const CASES: [Case; 13] = [
         spoil: |copy| copy.edit(TEMPLATE, "Action: kinesis:PutRecords", "Action: kinesis:*"),
         rule: "wildcard-action",
         what: "RouterRole grants kinesis:*",
-        at: "system/deploy/template.yaml:109",
+        at: "system/deploy/template.yaml:110",
         mend: "name each action",
     },
     Case {
@@ -115,7 +115,7 @@ const CASES: [Case; 13] = [
         },
         rule: "granted-but-never-called",
         what: "CommandRole grants dynamodb:Scan on idempotency, which command-service never calls",
-        at: "system/deploy/template.yaml:144",
+        at: "system/deploy/template.yaml:143",
         mend: "take it out",
     },
     Case {

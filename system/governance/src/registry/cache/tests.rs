@@ -329,7 +329,7 @@ fn steps_reach_every_way() {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};
     let mut runner = TestRunner::deterministic();
     let mut met = BTreeMap::new();
-    for _ in 0..500 {
+    for _ in 0..1_500 {
         let steps = proptest::collection::vec(step(), 0..60).new_tree(&mut runner).unwrap().current();
         play(&steps, &mut met).unwrap();
     }
