@@ -165,6 +165,11 @@ pub enum Quirk {
     Trim,
     /// A subscriber or a function cannot be reached for this delivery.
     UnreachableTarget,
+    /// A subscriber refuses for good what this call publishes, as a queue does whose policy shuts the topic out.
+    RefusedDelivery,
+    /// The process of a function's environment dies: of NextInvocation as soon as it has the invocation, of
+    /// InvocationResponse after all it did, and nobody hears its response.
+    FunctionDies,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
