@@ -184,7 +184,9 @@ impl Reader<'_> {
 
     /// The name in `arn:…:table/name`, `…:stream/name` or `arn:…:name`, with parameters replaced by their defaults.
     fn name_in_arn(&self, text: &str) -> Option<String> {
-        let last = text.strip_prefix("arn:")?.splitn(5, ':').nth(4)?;
+        // What AWS fills in by itself has colons in its name, and none when it is filled in.
+        let filled_in = text.replace("${AWS::", "${");
+        let last = filled_in.strip_prefix("arn:")?.splitn(5, ':').nth(4)?;
         let mut parts = last.split('/');
         let name = match (parts.next()?, parts.next()) {
             ("table" | "stream", Some(name)) => name,
