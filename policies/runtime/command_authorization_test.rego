@@ -3,13 +3,13 @@ package nexus.command_authorization_test
 import data.nexus.command_authorization as policy
 
 commands := {
-	"PlaceOrder", "ConfirmPayment", "ShipOrder", "CancelOrder", "ProcessPayment", "RefundPayment",
-	"AddItemToCart", "RemoveItemFromCart", "AbandonCart",
+	"PlaceOrder", "ConfirmPayment", "ShipOrder", "ConfirmPaymentAndShip", "CancelOrder", "ProcessPayment", "RefundPayment",
+	"AddItemToCart", "RemoveItemFromCart", "ReplaceItemInCart", "AbandonCart",
 }
 
 # Written out here once more, so that a slip in data.json does not pass unseen.
 expected := {
-	"customer": {"PlaceOrder", "CancelOrder", "AddItemToCart", "RemoveItemFromCart", "AbandonCart"},
+	"customer": {"PlaceOrder", "CancelOrder", "AddItemToCart", "RemoveItemFromCart", "ReplaceItemInCart", "AbandonCart"},
 	"payments": {"ProcessPayment", "ConfirmPayment", "RefundPayment"},
 	"support": {"CancelOrder", "RefundPayment"},
 	"system": commands,

@@ -77,10 +77,10 @@ fn accepted<'i>(input: &'i CheckInput, service: &'static str) -> impl Iterator<I
     input.truth.messages.iter().filter(is_it)
 }
 
-/// Steps of messages in the notification queue and its dead-letter queue.
+/// Steps of messages in the notification queue and the dead-letter queues.
 pub(crate) fn queue_steps(input: &CheckInput) -> impl Iterator<Item = &MessageStep> {
-    let CheckSettings { notification_queue, notification_dlq, .. } = &input.settings;
-    let is_it = move |place: &str| place == notification_queue || place == notification_dlq;
+    let settings = &input.settings;
+    let is_it = move |place: &str| place == settings.notification_queue || settings.is_dead_letter_queue(place);
     input.truth.messages.iter().filter(move |step| step.service == "sqs" && is_it(&step.place))
 }
 
@@ -290,6 +290,10 @@ pub(crate) fn optional_text(image: &Value, attribute: &'static str) -> Option<St
 }
 
 impl CheckSettings {
+    pub(crate) fn is_dead_letter_queue(&self, place: &str) -> bool {
+        place == self.notification_dlq || place == self.background_dlq
+    }
+
     pub(crate) fn is_core(&self, event_type: &str) -> bool {
         self.core_event_types.iter().any(|core| core == event_type)
     }

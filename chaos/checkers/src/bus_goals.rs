@@ -48,7 +48,7 @@ fn dead_letters(input: &CheckInput) -> BTreeMap<String, DeadLetter> {
     let mut letters: BTreeMap<String, DeadLetter> = BTreeMap::new();
     for step in queue_steps(input).filter(|step| step.step == MessageStepKind::Accepted) {
         let letter = letter_of(&step.body);
-        if step.place == input.settings.notification_dlq {
+        if input.settings.is_dead_letter_queue(&step.place) {
             letters.entry(letter).or_insert(DeadLetter { dead_ns: step.at_ns, is_home_again: false });
         } else if let Some(dead) = letters.get_mut(&letter) {
             dead.is_home_again = true;

@@ -262,6 +262,8 @@ pub struct CheckSettings {
     pub background_topic: String,
     pub notification_queue: String,
     pub notification_dlq: String,
+    /// Where the topic puts what the notification queue does not take.
+    pub background_dlq: String,
     pub leases_table: String,
     pub views_table: String,
     pub outbox_table: String,
@@ -319,6 +321,7 @@ impl Default for CheckSettings {
             background_topic: "nexus-background".to_owned(),
             notification_queue: "nexus-notifications".to_owned(),
             notification_dlq: "nexus-notifications-dlq".to_owned(),
+            background_dlq: "nexus-background-dlq".to_owned(),
             leases_table: "nexus-leases".to_owned(),
             views_table: "nexus-views".to_owned(),
             outbox_table: "nexus-outbox".to_owned(),

@@ -45,6 +45,11 @@ fn order_command() -> impl Strategy<Value = SentCommand> {
             amount_cents
         }),
         Just(SentCommand::ShipOrder { order_id: id() }),
+        (5..7u64).prop_map(move |amount_cents| SentCommand::ConfirmPaymentAndShip {
+            order_id: id(),
+            payment_id: "p-1".to_owned(),
+            amount_cents
+        }),
         Just(SentCommand::CancelOrder { order_id: id() }),
     ]
 }
@@ -61,12 +66,16 @@ fn payment_command() -> impl Strategy<Value = SentCommand> {
 }
 
 fn cart_command() -> impl Strategy<Value = SentCommand> {
-    (0..8u8, any::<bool>(), any::<bool>()).prop_map(|(kind, is_first_sku, is_owner)| {
+    (0..10u8, any::<bool>(), any::<bool>()).prop_map(|(kind, is_first_sku, is_owner)| {
         let (cart_id, sku) = ("c-1".to_owned(), if is_first_sku { "A" } else { "B" }.to_owned());
         let customer_id = if is_owner { "x" } else { "y" }.to_owned();
         match kind {
             0 => SentCommand::AbandonCart { cart_id },
             1..4 => SentCommand::RemoveItemFromCart { cart_id, sku },
+            8.. => {
+                let new_sku = if is_owner { "A" } else { "B" }.to_owned();
+                SentCommand::ReplaceItemInCart { cart_id, sku, new_sku, quantity: 2, unit_price_cents: 3 }
+            }
             _ => SentCommand::AddItemToCart { cart_id, customer_id, sku, quantity: 1, unit_price_cents: 5 },
         }
     })
@@ -74,8 +83,9 @@ fn cart_command() -> impl Strategy<Value = SentCommand> {
 
 /// Every answer that a service could give to a command on an aggregate of this version.
 fn possible_answers(command: &SentCommand, version: u64) -> Vec<AggregateOutput> {
-    let events = vec![(command.event_type().to_owned(), version + 1)];
-    let accepted = AggregateOutput::Accepted { version: version + 1, events };
+    let types = command.event_types().iter().map(|name| (*name).to_owned());
+    let events: Vec<(String, u64)> = types.zip(version + 1..).collect();
+    let accepted = AggregateOutput::Accepted { version: version + events.len() as u64, events };
     let refused = REFUSALS.iter().map(|code| AggregateOutput::Refused { code: (*code).to_owned() });
     std::iter::once(accepted).chain(refused).collect()
 }
@@ -93,7 +103,9 @@ fn concurrent(commands: Vec<(SentCommand, u64, u64, u8)>) -> History {
             .find_map(|output| Some((model.step(&state, &input, Some(&output))?, output)))
             .expect("each command is accepted or refused for a known reason");
         if fate != 0 {
-            version += u64::from(matches!(output, AggregateOutput::Accepted { .. }));
+            if let AggregateOutput::Accepted { version: reached, .. } = &output {
+                version = *reached;
+            }
             state = after;
         }
         let completion = (fate > 1).then_some(Completion { output, completed_ns: effect_ns + late_ns });

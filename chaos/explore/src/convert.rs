@@ -193,7 +193,9 @@ fn settings(trial: &Trial, played: &Played) -> CheckSettings {
             ended_at_ns
         },
         ended_at_ns,
-        stream_bound_ns: (trial.assumptions.stream_lag_max_ms * 1_000_000.0) as u64 + STREAM_SLACK_NS,
+        stream_bound_ns: ((trial.assumptions.stream_lag_max_ms + trial.assumptions.stream_torn_max_ms) * 1_000_000.0)
+            as u64
+            + STREAM_SLACK_NS,
         // Whoever is told to be patient is judged by that patience.
         convergence_bound_ns: CheckSettings::default()
             .convergence_bound_ns

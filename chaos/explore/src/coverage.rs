@@ -1,9 +1,9 @@
 //! Which documented behaviours of AWS, and which hard bugs' circumstances, a trial met. The rows are data; what counts as
 //! meeting one is read from the journal, the faults that fired and the goals that were reached, never claimed by hand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use nexus_cloud::JournalEntry;
+use nexus_cloud::{JournalEntry, Service, UnixNanos};
 use nexus_reports::CoverageRow;
 
 /// section, row, text, marks (any of them counts).
@@ -123,6 +123,12 @@ const ROWS: &[(&str, &str, &str, &[&str])] = &[
     ),
     (
         "8 SNS",
+        "sns/dead-letters",
+        "what a subscriber refuses goes to the subscription's dead-letter queue",
+        &["step:sns/dead-lettered"],
+    ),
+    (
+        "8 SNS",
         "sns/errors",
         "refusals and lost answers",
         &["error:sns/InternalError", "error:sns/Throttled", "undelivered:sns"],
@@ -170,8 +176,7 @@ const ROWS: &[(&str, &str, &str, &[&str])] = &[
         &["step:dynamodb-streams/trimmed"],
     ),
     ("14 Hard bugs", "bug/19-lineage", "a shard splits while it is read", &["goal:shard-split-followed"]),
-    // Each transaction writes a single event, and the idempotency record beside it is in no stream.
-    ("14 Hard bugs", "bug/20-torn", "items of one transaction arrive apart (cannot arise here)", &[]),
+    ("14 Hard bugs", "bug/20-torn", "items of one transaction arrive apart", &["torn:dynamodb-streams"]),
     ("14 Hard bugs", "bug/22-partial-batch", "a batch is done in part", &["fault:failed-entries"]),
     (
         "14 Hard bugs",
@@ -204,6 +209,9 @@ pub fn marks(
     for entry in journal {
         book.take(entry, &mut shards);
     }
+    if let torn @ 1.. = torn_transactions(journal) {
+        book.counts.insert("torn:dynamodb-streams".to_owned(), torn);
+    }
     for (kind, service) in fired {
         book.count(format!("fault:{kind}"));
         if let Some(service) = service {
@@ -214,6 +222,52 @@ pub fn marks(
         book.count(format!("goal:{goal}"));
     }
     book.counts
+}
+
+/// Records that one call left in streams.
+#[derive(Default)]
+struct Left<'j> {
+    shards: BTreeSet<&'j str>,
+    /// When each became readable.
+    at: BTreeSet<UnixNanos>,
+}
+
+impl Left<'_> {
+    /// Whether a reader of one of its shards asked when some were readable and others were not.
+    fn was_seen_in_part(&self, reads: &BTreeSet<(&str, UnixNanos)>) -> bool {
+        let (Some(first), Some(last)) = (self.at.first(), self.at.last()) else { return false };
+        let asked = |shard: &&str| reads.range((*shard, *first)..(*shard, *last)).next().is_some();
+        first < last && self.shards.iter().any(asked)
+    }
+}
+
+/// How many transactions a reader could see in part.
+fn torn_transactions(journal: &[JournalEntry]) -> u64 {
+    let mut writers: BTreeMap<&str, VecDeque<u64>> = BTreeMap::new();
+    let mut left: BTreeMap<u64, Left<'_>> = BTreeMap::new();
+    let mut reads = BTreeSet::new();
+    for entry in journal {
+        match entry {
+            JournalEntry::Write { call_sequence, key, .. } => {
+                writers.entry(key).or_default().push_back(*call_sequence);
+            }
+            // Records of one item come in the order of its writes.
+            JournalEntry::StreamRecord { at, key, shard, .. } => {
+                let Some(call) = writers.get_mut(key.as_str()).and_then(VecDeque::pop_front) else { continue };
+                let left = left.entry(call).or_default();
+                left.shards.insert(shard);
+                left.at.insert(*at);
+            }
+            JournalEntry::Call { call, outcome } if call.operation == "GetRecords" && outcome.status == 200 => {
+                let shard = call.keys.first().and_then(|key| key.rsplit('/').next());
+                if let (Service::DynamodbStreams, Some(shard)) = (call.service, shard) {
+                    reads.insert((shard, outcome.at));
+                }
+            }
+            _ => {}
+        }
+    }
+    left.values().filter(|left| left.was_seen_in_part(&reads)).count() as u64
 }
 
 struct Book {
@@ -272,9 +326,71 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
+    use nexus_cloud::{Call, CallOutcome};
     use nexus_faults::FaultKind;
 
     use super::*;
+
+    fn write(call_sequence: u64, key: &str) -> JournalEntry {
+        let (table, key) = ("nexus-events".to_owned(), key.to_owned());
+        let at = UnixNanos(call_sequence);
+        JournalEntry::Write { call_sequence, at, table, key, old_image: None, new_image: None }
+    }
+
+    fn record(at: u64, key: &str) -> JournalEntry {
+        JournalEntry::StreamRecord {
+            at: UnixNanos(at),
+            table: "nexus-events".to_owned(),
+            shard: "s".to_owned(),
+            sequence_number: at.to_string(),
+            event_name: "INSERT".to_owned(),
+            key: key.to_owned(),
+            new_image: None,
+        }
+    }
+
+    fn read(at: u64) -> JournalEntry {
+        let call = Call {
+            sequence: at,
+            at: UnixNanos(at),
+            caller: "router-1".to_owned(),
+            service: Service::DynamodbStreams,
+            operation: "GetRecords".to_owned(),
+            keys: vec!["stream-nexus-events/s".to_owned()],
+            is_write: false,
+            is_transaction: false,
+            is_eventual_read: false,
+            client_token: None,
+            invocation_id: None,
+            attempt: None,
+        };
+        let outcome = CallOutcome {
+            at: UnixNanos(at),
+            status: 200,
+            error: None,
+            cancellation_codes: Vec::new(),
+            applied: false,
+            delivered: true,
+            modelled_service_ns: 0,
+        };
+        JournalEntry::Call { call, outcome }
+    }
+
+    #[test]
+    fn a_transaction_is_torn_where_a_reader_asked_between_its_records() {
+        let both = || [write(1, "t/a/1"), write(1, "t/a/2")];
+        let cases = [
+            ("apart, and somebody looked", vec![record(10, "t/a/2"), read(11), record(12, "t/a/1")], 1),
+            ("apart, and nobody looked", vec![read(9), record(10, "t/a/2"), record(12, "t/a/1"), read(12)], 0),
+            ("together", vec![record(10, "t/a/1"), record(10, "t/a/2"), read(11)], 0),
+        ];
+        for (why, rest, expected) in cases {
+            let journal: Vec<JournalEntry> = both().into_iter().chain(rest).collect();
+            assert_eq!(torn_transactions(&journal), expected, "{why}");
+        }
+        let two_calls = [write(1, "t/a/1"), write(2, "t/a/2"), record(10, "t/a/1"), read(11), record(12, "t/a/2")];
+        assert_eq!(torn_transactions(&two_calls), 0, "each is whole by itself");
+    }
 
     #[test]
     fn rows_are_told_apart_and_name_faults_that_exist() {

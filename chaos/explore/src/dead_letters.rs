@@ -69,6 +69,9 @@ impl<'j> Book<'j> {
                 }
                 _ => {}
             },
+            JournalEntry::Message(step) if step.service == Service::Sns && step.step == MessageStepKind::DeadLettered => {
+                account.dead_lettered += 1;
+            }
             JournalEntry::Write { table, key, old_image, new_image, .. } => {
                 let id = key.split_once('/').map_or("", |(_, id)| id);
                 match (table.as_str(), old_image, new_image) {
@@ -98,6 +101,9 @@ impl<'j> Book<'j> {
             let by_processor =
                 self.callers.get(&step.call_sequence).is_some_and(|caller| caller.starts_with("dlq-processor"));
             account.redriven += u64::from(by_processor);
+            self.sent.insert(letter);
+        } else if step.place == bus::BACKGROUND_DEAD_LETTERS {
+            // Meant for the queue, and kept here because it did not take it.
             self.sent.insert(letter);
         }
     }

@@ -1,7 +1,7 @@
 //! The verdict on a played trial: every checker, and what only the explorer can see (liveness, contracts, dead hosts).
 
 use nexus_checkers::{Attempt, CheckInput, Finding, Response, Violation};
-use nexus_cloud::JournalEntry;
+use nexus_cloud::{JournalEntry, Service};
 use nexus_faults::{Contract, Fault, Firing, PlannedFault};
 use nexus_reports::{CheckRecord, FaultRecord, GoalRecord, TrialRecord, Verdict};
 
@@ -255,7 +255,7 @@ impl Excuses {
             let JournalEntry::Call { call, outcome } = entry else { continue };
             let slow =
                 outcome.at.since(call.at).as_nanos() as u64 + 2 * trial.network.tick_ms * 1_000_000 >= patience_ns;
-            let refused = matches!(outcome.status, 400 | 500..) && outcome.error.as_deref().is_some_and(is_overload);
+            let refused = matches!(outcome.status, 400 | 500..) && outcome.error.as_deref().is_some_and(|code| is_overload(call.service, code));
             if slow || refused {
                 stretches_ns.push((call.at.0, outcome.at.0 + aftermath_ns));
             }
@@ -268,7 +268,31 @@ impl Excuses {
     }
 }
 
-/// Errors by which AWS says of itself that it had too much to do.
-fn is_overload(code: &str) -> bool {
-    matches!(code, "ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded")
+/// Errors by which AWS says of itself that it had too much to do. Where a limit is one of counts (tables, say), the same
+/// name says nothing of the kind: only a table's stream, which knows no other, throttles by it.
+fn is_overload(service: Service, code: &str) -> bool {
+    match code {
+        "ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded" => true,
+        "LimitExceededException" => service == Service::DynamodbStreams,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_service_has_its_words_for_too_much_to_do() {
+        let cases = [
+            (Service::Dynamodb, "ProvisionedThroughputExceededException", true),
+            (Service::Dynamodb, "LimitExceededException", false),
+            (Service::DynamodbStreams, "LimitExceededException", true),
+            (Service::Kinesis, "LimitExceededException", false),
+            (Service::DynamodbStreams, "ExpiredIteratorException", false),
+        ];
+        for (service, code, expected) in cases {
+            assert_eq!(is_overload(service, code), expected, "{service} {code}");
+        }
+    }
 }

@@ -89,6 +89,8 @@ fault_kinds! {
     UndeletedMessage, "undeleted-message", Masked, "A delete is acknowledged and the message comes back.";
     TrimmedRecords, "trimmed-records", Detected, "An outage outlived the retention: the oldest records of a shard are gone.";
     UnreachableTarget, "unreachable-target", Masked, "A topic cannot reach a subscriber, or a mapping its function.";
+    RefusedDelivery, "refused-delivery", Masked, "A queue's policy shuts its topic out: the topic gives up at once on what it delivers meanwhile.";
+    FunctionError, "function-error", Masked, "A function's process dies, out of memory or by a panic: before it did anything, or when all is done but told.";
     PoisonEvent, "poison-event", Detected, "Someone writes an event that no released schema allows straight into the event table.";
     PoisonRecord, "poison-record", Detected, "Another producer puts bytes that are no event on the core stream.";
     PoisonMessage, "poison-message", Detected, "Another producer sends a body that is no event to the notification queue.";

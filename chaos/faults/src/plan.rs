@@ -70,6 +70,8 @@ pub enum CallEffect {
     DeleteDoesNotStick,
     Trim,
     UnreachableTarget,
+    RefusedDelivery,
+    FunctionDies,
 }
 
 impl CallEffect {
@@ -97,6 +99,8 @@ impl CallEffect {
             CallEffect::DeleteDoesNotStick => FaultKind::UndeletedMessage,
             CallEffect::Trim => FaultKind::TrimmedRecords,
             CallEffect::UnreachableTarget => FaultKind::UnreachableTarget,
+            CallEffect::RefusedDelivery => FaultKind::RefusedDelivery,
+            CallEffect::FunctionDies => FaultKind::FunctionError,
         }
     }
 
@@ -133,6 +137,8 @@ impl CallEffect {
             CallEffect::DeleteDoesNotStick => plan.quirks.push(Quirk::DeleteDoesNotStick),
             CallEffect::Trim => plan.quirks.push(Quirk::Trim),
             CallEffect::UnreachableTarget => plan.quirks.push(Quirk::UnreachableTarget),
+            CallEffect::RefusedDelivery => plan.quirks.push(Quirk::RefusedDelivery),
+            CallEffect::FunctionDies => plan.quirks.push(Quirk::FunctionDies),
         }
     }
 }

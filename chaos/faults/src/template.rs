@@ -276,7 +276,8 @@ impl FaultTemplate {
             FaultKind::EmptyPage | FaultKind::Duplicate | FaultKind::ReversedBatch | FaultKind::UndeletedMessage => {
                 Service::Sqs
             }
-            FaultKind::LateDelivery | FaultKind::UnreachableTarget => Service::Sns,
+            FaultKind::LateDelivery | FaultKind::UnreachableTarget | FaultKind::RefusedDelivery => Service::Sns,
+            FaultKind::FunctionError => Service::Lambda,
             _ => Service::Dynamodb,
         })
     }
@@ -309,6 +310,8 @@ impl FaultTemplate {
             FaultKind::UndeletedMessage => Just(CallEffect::DeleteDoesNotStick).boxed(),
             FaultKind::TrimmedRecords => Just(CallEffect::Trim).boxed(),
             FaultKind::UnreachableTarget => Just(CallEffect::UnreachableTarget).boxed(),
+            FaultKind::RefusedDelivery => Just(CallEffect::RefusedDelivery).boxed(),
+            FaultKind::FunctionError => Just(CallEffect::FunctionDies).boxed(),
             // The rest are faults of the environment; `strategy` never asks for them here.
             _ => (duration([200, 4_000]), any::<bool>())
                 .prop_map(|(total_ms, before)| match before {
@@ -455,6 +458,7 @@ fn default_operations(kind: FaultKind, service: Service) -> &'static [&'static s
         (Service::Sqs, EmptyPage | ReversedBatch) => &["ReceiveMessage"],
         (Service::Sqs, _) => &["ReceiveMessage", "DeleteMessageBatch"],
         (Service::Sns, _) => &["PublishBatch"],
+        (Service::Lambda, FaultKind::FunctionError) => &["NextInvocation", "InvocationResponse"],
         (Service::Lambda, _) => &["Invoke"],
         (Service::Glue, _) => &["GetSchemaVersion", "GetSchemaByDefinition", "RegisterSchemaVersion"],
         (Service::Dynamodb, _) => match kind {

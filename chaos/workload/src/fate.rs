@@ -53,6 +53,11 @@ impl Draw {
     pub fn interference(&self) -> f64 {
         share(self.dice[4].rotate_left(32))
     }
+
+    /// Whether two steps are taken by one command, in [0, 1); read from the low bits that `variant` leaves out.
+    pub fn together(&self) -> f64 {
+        share(self.dice[5].rotate_left(32))
+    }
 }
 
 const STEPS: f64 = (1_u64 << 53) as f64;
@@ -127,6 +132,7 @@ mod tests {
         let draw = Draw::new([u64::MAX; Draw::DICE]);
         assert!(draw.gap() >= 0.0 && draw.gap() < 1e-15);
         assert!(draw.fate() < 1.0 && draw.target() < 1.0 && draw.way() < 1.0 && draw.interference() < 1.0);
+        assert!(draw.together() < 1.0, "a share of 0 takes no two steps at once");
         assert_eq!(
             (draw.customer(9), draw.variant(1), draw.number(6, 2), draw.customer(u32::MAX)),
             (8, 0, 1, u32::MAX - 1)

@@ -26,18 +26,19 @@ pub(crate) enum Life {
 }
 
 impl Life {
-    /// The step that is due, taken. `customers` is how many there are.
-    pub fn advance(&mut self, draw: &Draw, customers: u32) -> Step {
+    /// The step that is due, taken. `customers` is how many there are; `together` says that two steps are taken by one
+    /// command where there is one for both.
+    pub fn advance(&mut self, draw: &Draw, customers: u32, together: bool) -> Step {
         match self {
-            Life::Order(order) => order.advance(draw, customers),
-            Life::Cart(cart) => cart.advance(draw),
+            Life::Order(order) => order.advance(draw, customers, together),
+            Life::Cart(cart) => cart.advance(draw, together),
         }
     }
 
     /// A step that another customer tries at the same time: the one just taken, or one that may not be due.
-    pub fn interfere(&self, draw: &Draw, customers: u32) -> Step {
+    pub fn interfere(&self, draw: &Draw, customers: u32, together: bool) -> Step {
         match self {
-            Life::Order(order) => order.interfere(draw, customers),
+            Life::Order(order) => order.interfere(draw, customers, together),
             Life::Cart(cart) => cart.interfere(draw, customers),
         }
     }
@@ -85,7 +86,7 @@ impl OrderLife {
         Self { order_id, payment_id, owner, lines, total_cents, stage: Stage::New }
     }
 
-    fn advance(&mut self, draw: &Draw, customers: u32) -> Step {
+    fn advance(&mut self, draw: &Draw, customers: u32, together: bool) -> Step {
         let clerk = draw.customer(customers);
         let way = draw.way();
         let (next, step) = match self.stage {
@@ -93,6 +94,7 @@ impl OrderLife {
             Stage::Placed if way >= CANCEL_WHEN_PLACED => (Stage::Ended, self.cancel(draw)),
             Stage::Placed => (Stage::Processed, self.process(clerk)),
             Stage::Processed if way >= CANCEL_WHEN_PROCESSED => (Stage::CancelledAfterPayment, self.cancel(draw)),
+            Stage::Processed if together => (Stage::Ended, self.confirm_and_ship(clerk, draw)),
             Stage::Processed => (Stage::Paid, self.confirm(clerk)),
             Stage::Paid if way >= CANCEL_WHEN_PAID => (Stage::CancelledAfterPayment, self.cancel(draw)),
             Stage::Paid if way >= CANCEL_WHEN_PAID * COMPLAIN_WHEN_SHIPPED => {
@@ -111,11 +113,12 @@ impl OrderLife {
         step
     }
 
-    fn interfere(&self, draw: &Draw, customers: u32) -> Step {
+    fn interfere(&self, draw: &Draw, customers: u32, together: bool) -> Step {
         let rival = other_than(self.owner, draw, customers);
         match (self.stage, draw.variant(8)) {
             (Stage::New | Stage::Placed, 0..=4) => self.place(rival),
             (Stage::Processed, 0..=4) => self.process(rival),
+            (Stage::Processed | Stage::Paid, 0..=4) if together => self.confirm_and_ship(rival, draw),
             (Stage::Paid, 0..=4) => self.confirm(rival),
             (Stage::ShippedWithComplaint | Stage::Ended, 0..=4) => self.ship(rival, draw),
             (Stage::CancelledAfterPayment, 0..=4) | (_, 5) => Step { customer: rival, ..self.cancel(draw) },
@@ -156,6 +159,16 @@ impl OrderLife {
         Step::new("warehouse", customer, body)
     }
 
+    /// By the business's own system, as goods go out that need no warehouse: neither of the two roles may do both.
+    fn confirm_and_ship(&self, customer: u32, draw: &Draw) -> Step {
+        let body = json!({
+            "type": "ConfirmPaymentAndShip", "order_id": self.order_id, "payment_id": self.payment_id,
+            "amount_cents": self.total_cents, "carrier": "Download",
+            "tracking_number": format!("LINK-{:05}", draw.number(1, 100_000)),
+        });
+        Step::new("system", customer, body)
+    }
+
     fn cancel(&self, draw: &Draw) -> Step {
         const REASONS: [&str; 4] = ["changed my mind", "ordered twice", "takes too long", "found it cheaper"];
         let reason = REASONS[draw.number(2, REASONS.len() as u32) as usize];
@@ -187,7 +200,7 @@ impl CartLife {
         Self { cart_id: format!("k-{name}"), owner, skus: Vec::new(), ended: false }
     }
 
-    fn advance(&mut self, draw: &Draw) -> Step {
+    fn advance(&mut self, draw: &Draw, together: bool) -> Step {
         let way = draw.way();
         if self.skus.is_empty() || way < REMOVE_FROM_CART {
             let sku = sku(draw, 0);
@@ -198,8 +211,11 @@ impl CartLife {
         }
         if way < ABANDON_CART {
             let place = draw.variant(self.skus.len() as u32) as usize;
-            let sku = self.skus.remove(place);
-            return self.remove(self.owner, &sku);
+            let gone = self.skus.remove(place);
+            if together {
+                return self.replace(&gone, draw);
+            }
+            return self.remove(self.owner, &gone);
         }
         self.ended = true;
         self.abandon(self.owner)
@@ -226,6 +242,19 @@ impl CartLife {
     fn remove(&self, customer: u32, sku: &str) -> Step {
         let body = json!({"type": "RemoveItemFromCart", "cart_id": self.cart_id, "sku": sku});
         Step::new("customer", customer, body)
+    }
+
+    /// One article out, another in.
+    fn replace(&mut self, gone: &str, draw: &Draw) -> Step {
+        let new_sku = sku(draw, 1);
+        if !self.skus.contains(&new_sku) {
+            self.skus.push(new_sku.clone());
+        }
+        let body = json!({
+            "type": "ReplaceItemInCart", "cart_id": self.cart_id, "sku": gone, "new_sku": new_sku,
+            "quantity": 1 + draw.number(2, 5), "unit_price_cents": price_cents(draw, 3),
+        });
+        Step::new("customer", self.owner, body)
     }
 
     fn abandon(&self, customer: u32) -> Step {

@@ -72,14 +72,19 @@ impl Planner {
     fn ordinary(&mut self, id: u32, draw: &Draw) -> (u32, Action) {
         let customers = self.shape.customers;
         let contention = self.shape.contention;
+        let together = self.takes_two_steps(draw);
         let life = self.life(draw);
         let step = if draw.interference() >= 1.0 - contention {
-            life.interfere(draw, customers)
+            life.interfere(draw, customers, together)
         } else {
-            life.advance(draw, customers)
+            life.advance(draw, customers, together)
         };
         self.sent.push(Sent { step: step.clone(), idempotency_key: key_of(id) });
         command(key_of(id), step)
+    }
+
+    fn takes_two_steps(&self, draw: &Draw) -> bool {
+        draw.together() >= 1.0 - self.shape.together_share
     }
 
     fn read(&mut self, draw: &Draw) -> (u32, Action) {
@@ -122,7 +127,8 @@ impl Planner {
             );
             return Step { role: "customer", customer, body: order(&format!("o-large-{id}"), customer, "EUR", &line) };
         }
-        let due = self.life(draw).clone().advance(draw, customers);
+        let together = self.takes_two_steps(draw);
+        let due = self.life(draw).clone().advance(draw, customers, together);
         Step { role: wrong_role(&due.body, draw), ..due }
     }
 
@@ -210,6 +216,7 @@ fn wrong_role(body: &Value, draw: &Draw) -> &'static str {
     let roles: [&str; 3] = match body["type"].as_str() {
         Some("PlaceOrder") => ["warehouse", "payments", "visitor"],
         Some("ConfirmPayment" | "ProcessPayment") => ["customer", "support", "warehouse"],
+        Some("ConfirmPaymentAndShip") => ["customer", "payments", "warehouse"],
         Some("ShipOrder") => ["customer", "support", "payments"],
         Some("CancelOrder") => ["warehouse", "payments", "visitor"],
         Some("RefundPayment") => ["customer", "warehouse", "visitor"],

@@ -61,6 +61,9 @@ pub struct WorkloadShape {
     /// Share of ordinary commands in which another customer tries the step that was just taken, or one that is not
     /// due: two race for one order.
     pub contention: f64,
+    /// Share of the steps that can be taken two at once which are: by one command with two events. An order is paid and
+    /// shipped, an article of a cart replaced.
+    pub together_share: f64,
 }
 
 impl Default for WorkloadShape {
@@ -81,6 +84,7 @@ impl Default for WorkloadShape {
             forbidden_share: 0.03,
             malformed_share: 0.03,
             contention: 0.15,
+            together_share: 0.0,
         }
     }
 }
@@ -238,7 +242,7 @@ impl WorkloadShape {
         [self.read_share, self.duplicate_share, self.key_reuse_share, self.forbidden_share, self.malformed_share]
     }
 
-    fn shares(&self) -> [(&'static str, f64); 9] {
+    fn shares(&self) -> [(&'static str, f64); 10] {
         [
             ("hot_share", self.hot_share),
             ("cart_share", self.cart_share),
@@ -249,6 +253,7 @@ impl WorkloadShape {
             ("forbidden_share", self.forbidden_share),
             ("malformed_share", self.malformed_share),
             ("contention", self.contention),
+            ("together_share", self.together_share),
         ]
     }
 }

@@ -115,7 +115,15 @@ fn shares_are_as_asked() {
 /// Who may send what, written out apart from the generator.
 fn permitted(role: &str, command: &str) -> bool {
     let granted: &[&str] = match role {
-        "customer" => &["PlaceOrder", "CancelOrder", "AddItemToCart", "RemoveItemFromCart", "AbandonCart"],
+        "customer" => &[
+            "PlaceOrder",
+            "CancelOrder",
+            "AddItemToCart",
+            "RemoveItemFromCart",
+            "ReplaceItemInCart",
+            "AbandonCart",
+        ],
+        "system" => &["ConfirmPaymentAndShip"],
         "payments" => &["ProcessPayment", "ConfirmPayment", "RefundPayment"],
         "warehouse" => &["ShipOrder"],
         "support" => &["CancelOrder", "RefundPayment"],
@@ -152,6 +160,25 @@ fn misdeeds_have_their_shares_and_happen_nowhere_else() {
     let law_abiding = WorkloadShape { forbidden_share: 0.0, malformed_share: 0.0, ..long() }.generate(7);
     for (_, role, _, body) in commands(&law_abiding) {
         assert!(!is_forbidden(role, body) && !is_malformed(body), "{role} {body}");
+    }
+}
+
+#[test]
+fn steps_are_taken_two_at_once_only_where_asked_for() {
+    let count = |shape: &WorkloadShape, wanted: &str| {
+        let workload = shape.generate(8);
+        commands(&workload).filter(|(_, _, _, body)| body["type"] == wanted).count()
+    };
+    let some = WorkloadShape { together_share: 0.5, ..long() };
+    let all = WorkloadShape { together_share: 1.0, contention: 0.0, ..long() };
+    for (together, apart) in [("ConfirmPaymentAndShip", "ConfirmPayment"), ("ReplaceItemInCart", "RemoveItemFromCart")] {
+        assert_eq!(count(&long(), together), 0, "{together}");
+        assert!(count(&some, together) > 10 && count(&some, apart) > 10, "{together}");
+        assert!(count(&all, together) > 10, "{together}");
+        assert_eq!(count(&all, apart), 0, "{apart}");
+    }
+    for (_, role, _, body) in commands(&WorkloadShape { forbidden_share: 0.0, ..some }.generate(8)) {
+        assert!(permitted(role, body["type"].as_str().unwrap()), "{role} {body}");
     }
 }
 

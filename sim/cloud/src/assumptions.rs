@@ -28,6 +28,11 @@ pub struct Assumptions {
     pub stream_lag_p99_ms: f64,
     /// … and the longest.
     pub stream_lag_max_ms: f64,
+    /// Share of the transactions with several items in one stream whose records become readable apart and in any order: a
+    /// stream promises order for each item and none within a transaction.
+    pub stream_torn_share: f64,
+    /// How long at most the last of such records follows the first, in milliseconds.
+    pub stream_torn_max_ms: f64,
     /// A request member that the operation does not know is refused with SerializationException (the real service is
     /// reported to skip it; refusing finds misspelt members).
     pub unknown_members_refused: bool,
@@ -104,6 +109,8 @@ impl Default for Assumptions {
             stream_lag_p50_ms: 50.0,
             stream_lag_p99_ms: 350.0,
             stream_lag_max_ms: 5_000.0,
+            stream_torn_share: 0.3,
+            stream_torn_max_ms: 1_500.0,
             unknown_members_refused: true,
             stream_readers_limited: true,
             token_window_seconds: 600,
@@ -150,6 +157,8 @@ impl Assumptions {
             format!("stream_lag_p50_ms={}", self.stream_lag_p50_ms),
             format!("stream_lag_p99_ms={}", self.stream_lag_p99_ms),
             format!("stream_lag_max_ms={}", self.stream_lag_max_ms),
+            format!("stream_torn_share={}", self.stream_torn_share),
+            format!("stream_torn_max_ms={}", self.stream_torn_max_ms),
             format!("unknown_members_refused={}", self.unknown_members_refused),
             format!("stream_readers_limited={}", self.stream_readers_limited),
             format!("token_window_seconds={}", self.token_window_seconds),
@@ -190,6 +199,7 @@ impl Assumptions {
             index_lag_p99_ms: 0.0,
             stream_lag_p50_ms: 0.0,
             stream_lag_p99_ms: 0.0,
+            stream_torn_share: 0.0,
             kinesis_lag_p50_ms: 0.0,
             kinesis_lag_p99_ms: 0.0,
             kinesis_empty_page_share: 0.0,

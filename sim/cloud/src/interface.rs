@@ -180,6 +180,11 @@ pub enum Quirk {
     StayPending { release_after_ms: Option<u64> },
     /// The schema version that this call registers ends in FAILURE although nothing is wrong with it.
     FailVersion,
+    /// A subscriber refuses for good what this call publishes, as a queue does whose policy shuts the topic out.
+    RefusedDelivery,
+    /// The process of a function's environment dies: of NextInvocation as soon as it has the invocation, of
+    /// InvocationResponse after all it did, and nobody hears its response.
+    FunctionDies,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -400,6 +400,25 @@ fn passing_failures_are_retried_and_may_deliver_twice() {
 }
 
 #[test]
+fn a_queue_that_shuts_the_topic_out_leaves_its_messages_to_the_dead_letters() {
+    let mut client = with_topic();
+    client.create("lost", json!({}));
+    client.create("other", json!({}));
+    let policy = json!({"deadLetterTargetArn": queue_arn("lost")}).to_string();
+    subscribe(&mut client, "t", "other", &[("RawMessageDelivery", "true"), ("RedrivePolicy", &policy)]);
+    client.plan("client", "Publish", quirk(Quirk::RefusedDelivery));
+    publish(&mut client, "t", "m", &[]);
+    publish(&mut client, "t", "n", &[]);
+    client.wait(SECOND);
+    let (dropped, dead) = (client.steps(Step::Dropped), client.steps(Step::DeadLettered));
+    assert_eq!((dropped.len(), dropped[0].place.as_str(), dropped[0].note.as_str()), (1, "t/q", "AccessDenied"));
+    assert_eq!((dead.len(), dead[0].place.as_str(), dead[0].receive_count), (1, "t/other", 1));
+    assert!(dead[0].note.starts_with("lost as ") && dead[0].note.ends_with("AccessDenied"), "{}", dead[0].note);
+    assert_eq!((bodies(&client.take("lost")), bodies(&client.take("q"))), (vec!["m"], vec!["n"]));
+    assert_eq!(bodies(&client.take("other")), ["n"]);
+}
+
+#[test]
 fn lasting_failures_end_a_delivery_at_once() {
     let mut client = with_topic();
     client.create("lost", json!({}));

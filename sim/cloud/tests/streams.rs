@@ -233,6 +233,60 @@ fn records_appear_a_little_late_and_a_transaction_may_be_seen_torn() {
 }
 
 #[test]
+fn items_of_one_transaction_arrive_apart_and_in_any_order() {
+    let mut config = one_shard();
+    config.assumptions.stream_torn_share = 1.0;
+    config.assumptions.stream_torn_max_ms = 400.0;
+    let mut driver = Driver::with_orders(config);
+    let shards = shards(&mut driver);
+    let names = |driver: &mut Driver| {
+        let (records, _) = read_shard(driver, &shards[0]);
+        let name = |record: &Value| record["dynamodb"]["Keys"]["sk"]["S"].as_str().unwrap().to_owned();
+        records.iter().map(name).collect::<Vec<_>>()
+    };
+    let (mut reversed, mut apart, mut written) = (0, 0, Vec::new());
+    for pair in 0..20 {
+        let (first, second) = (format!("{pair:02}-1"), format!("{pair:02}-2"));
+        let items = vec![transact_put("a", &first, "x"), transact_put("a", &second, "x")];
+        driver.call("TransactWriteItems", json!({"TransactItems": items})).ok();
+        apart += usize::from(names(&mut driver).len() == written.len() + 1);
+        driver.wait(Duration::from_millis(500));
+        let seen = names(&mut driver);
+        let mut expected = vec![first, second];
+        if seen[written.len()] == expected[1] {
+            expected.reverse();
+            reversed += 1;
+        }
+        written.extend(expected);
+        assert_eq!(seen, written, "each record once, and transactions one after the other");
+    }
+    assert!(reversed > 3 && reversed < 17, "{reversed} of 20 came the other way round");
+    assert!(apart > 15, "{apart} of 20 were seen in part");
+}
+
+#[test]
+fn records_of_one_item_keep_their_order_beside_a_torn_transaction() {
+    let mut config = one_shard();
+    config.assumptions.stream_torn_share = 1.0;
+    config.assumptions.stream_torn_max_ms = 400.0;
+    let mut driver = Driver::with_orders(config);
+    for round in 0..10 {
+        let items = vec![transact_put("a", "1", &format!("{round}")), transact_put("a", "2", "x")];
+        driver.call("TransactWriteItems", json!({"TransactItems": items})).ok();
+        driver.put("a", "1", &format!("{round} again")).ok();
+        driver.put("a", "2", &format!("{round}")).ok();
+        driver.call("DeleteItem", json!({"TableName": "orders", "Key": key("a", "2")})).ok();
+    }
+    driver.wait(Duration::from_secs(1));
+    let shard = shards(&mut driver)[0].clone();
+    let (records, _) = read_shard(&mut driver, &shard);
+    let of_one = records.iter().filter(|record| record["dynamodb"]["Keys"]["sk"]["S"] == "1");
+    let values: Vec<&str> = of_one.map(|record| record["dynamodb"]["NewImage"]["v"]["S"].as_str().unwrap()).collect();
+    let expected: Vec<String> = (0..10).flat_map(|round| [format!("{round}"), format!("{round} again")]).collect();
+    assert_eq!(values, expected);
+}
+
+#[test]
 fn a_third_reader_of_a_shard_is_throttled() {
     let mut driver = Driver::with_orders(one_shard());
     let shard = shards(&mut driver).remove(0);

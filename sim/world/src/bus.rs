@@ -15,17 +15,17 @@ use nexus_aws_bus::{DynamoStreamFeed, KinesisFeed, KinesisStream, SnsTopic, SqsQ
 use nexus_cloud::{Cloud, Service, UnixNanos, service::ServiceError};
 use nexus_dlq_processor::{DeadLetterSource, DlqProcessor, DlqSettings, EventClassifier};
 use nexus_engine::{Compute, Program, SlownessHandle};
-use nexus_event_router::{Router, RouterSettings};
+use nexus_event_router::{RepairFromTable, Router, RouterSettings};
 use nexus_governance::{SchemaGate, SchemaValidator};
 use nexus_lambda_runtime::{FeedFunction, LambdaFunction, LambdaRuntime, QueueFunction};
 use nexus_notification_service::{NotificationSettings, NotificationWorker};
 use nexus_ports::{
     AggregateReplayer, Authority, BoxFuture, EventRecord, FeedHandler, FeedRecord, Handled, LeaseStore, NoMetrics,
-    Platform, QueueBatchHandler, QueueMessage, RecordFeed, ShardHandler, ShardProgress,
+    Platform, QueueBatchHandler, QueueMessage, RecordFeed, ShardHandler,
 };
 use nexus_query_dashboard::{Projection, ProjectionSettings};
 use nexus_schemas::SchemaDocument;
-use nexus_stream_worker::{GapListener, GapUnrepaired, StreamWorker, StreamWorkerSettings, unique_worker_id};
+use nexus_stream_worker::{StreamWorker, StreamWorkerSettings, unique_worker_id};
 use serde_json::json;
 
 use crate::{
@@ -44,6 +44,8 @@ pub const CORE_STREAM: &str = "nexus-core";
 pub const BACKGROUND_TOPIC: &str = "nexus-background";
 pub const NOTIFICATION_QUEUE: &str = "nexus-notifications";
 pub const NOTIFICATION_DEAD_LETTERS: &str = "nexus-notifications-dlq";
+/// Where the topic puts what the notification queue does not take.
+pub const BACKGROUND_DEAD_LETTERS: &str = "nexus-background-dlq";
 /// Names of the functions, where the bus is hosted as such.
 pub const FUNCTIONS: [&str; 3] = [ROUTER_FUNCTION, PROJECTION_FUNCTION, NOTIFICATION_FUNCTION];
 const ROUTER_FUNCTION: &str = "event-router";
@@ -129,7 +131,7 @@ pub fn router(settings: &BusSettings, releases: &Releases, slowness: SlownessHan
                 lease_margin: settings.lease_duration / 10,
                 ..StreamWorkerSettings::for_table_stream("router", unique_worker_id(&platform))
             };
-            let gaps = RepairFromTable { router, catalogue, resume_after: Mutex::default() };
+            let gaps = RepairFromTable::new(router, catalogue);
             stream_worker(&platform, &settings, Arc::new(feed), handler, worker_settings)
                 .with_gap_listener(Arc::new(gaps))
                 .run()
@@ -244,12 +246,15 @@ pub fn dlq_processor(settings: &BusSettings, slowness: SlownessHandle) -> Progra
             let validator = Arc::new(SchemaValidator::from_catalogue()?);
             let dlq_settings = dlq_settings(&settings);
             let check = move |event: &EventRecord| agrees_with_its_schema(&validator, event);
-            let letters = DeadLetterSource {
-                name: NOTIFICATION_DEAD_LETTERS.to_owned(),
-                dead_letters: Arc::new(costly_queue(&platform, &settings, &compute, NOTIFICATION_DEAD_LETTERS)),
-                home: Arc::new(queue(&platform, &settings, NOTIFICATION_QUEUE)),
-                classify: Arc::new(EventClassifier::new(dlq_settings.redrives_max, check)),
+            let home = Arc::new(queue(&platform, &settings, NOTIFICATION_QUEUE));
+            let classify = Arc::new(EventClassifier::new(dlq_settings.redrives_max, check));
+            let source = |name: &str| DeadLetterSource {
+                name: name.to_owned(),
+                dead_letters: Arc::new(costly_queue(&platform, &settings, &compute, name)),
+                home: home.clone(),
+                classify: classify.clone(),
             };
+            let sources = vec![source(NOTIFICATION_DEAD_LETTERS), source(BACKGROUND_DEAD_LETTERS)];
             let schemas = registry::gate(&platform, settings.registry.as_ref(), nexus_schemas::all())?;
             let router = event_router(&platform, &settings, schemas);
             let replayers: Vec<(String, Arc<dyn AggregateReplayer>)> = vec![
@@ -258,7 +263,7 @@ pub fn dlq_processor(settings: &BusSettings, slowness: SlownessHandle) -> Progra
             ];
             let processor = DlqProcessor::new(
                 platform.clone(),
-                vec![letters],
+                sources,
                 Arc::new(DynamoParkingLot::new(&platform, &dynamodb, &TableNames::default())),
                 replayers,
                 Arc::new(DynamoQuarantine::new(&platform, &dynamodb, &TableNames::default())),
@@ -392,27 +397,6 @@ impl QueueBatchHandler for CostlyBatches {
     }
 }
 
-/// Makes good for records that the table's stream no longer keeps: everything is in the table.
-struct RepairFromTable {
-    router: Router,
-    catalogue: DynamoStreamCatalogue,
-    /// Where an interrupted repair goes on.
-    resume_after: Mutex<Option<String>>,
-}
-
-impl GapListener for RepairFromTable {
-    fn trimmed<'a>(&'a self, _shard: &'a str, _after: &'a ShardProgress) -> BoxFuture<'a, Result<(), GapUnrepaired>> {
-        Box::pin(async move {
-            let resume_after = self.resume_after.lock().unwrap_or_else(PoisonError::into_inner).take();
-            self.router.repair_all(&self.catalogue, resume_after).await.map(|_| ()).map_err(|interrupted| {
-                let detail = interrupted.to_string();
-                *self.resume_after.lock().unwrap_or_else(PoisonError::into_inner) = interrupted.resume_after;
-                GapUnrepaired { detail }
-            })
-        })
-    }
-}
-
 /// Makes stream, topic and queues as `nexus provision` does, and for functions their mappings.
 ///
 /// # Errors
@@ -421,7 +405,9 @@ pub fn set_up(cloud: &mut Cloud, now: UnixNanos, settings: &BusSettings) -> Resu
     let mut call = |service, operation: &str, request| cloud.call_now(now, service, operation, request).map(|_| ());
     call(Service::Kinesis, "CreateStream", json!({"StreamName": CORE_STREAM, "ShardCount": settings.core_shards}))?;
     let retention = json!({"MessageRetentionPeriod": settings.dead_letter_retention_s.to_string()});
-    call(Service::Sqs, "CreateQueue", json!({"QueueName": NOTIFICATION_DEAD_LETTERS, "Attributes": retention}))?;
+    for name in [NOTIFICATION_DEAD_LETTERS, BACKGROUND_DEAD_LETTERS] {
+        call(Service::Sqs, "CreateQueue", json!({"QueueName": name, "Attributes": retention}))?;
+    }
     let redrive = json!({
         "deadLetterTargetArn": queue_arn(NOTIFICATION_DEAD_LETTERS),
         "maxReceiveCount": RECEIVES_MAX,
@@ -432,6 +418,7 @@ pub fn set_up(cloud: &mut Cloud, now: UnixNanos, settings: &BusSettings) -> Resu
     });
     call(Service::Sqs, "CreateQueue", json!({"QueueName": NOTIFICATION_QUEUE, "Attributes": attributes}))?;
     call(Service::Sns, "CreateTopic", json!({"Name": BACKGROUND_TOPIC}))?;
+    let undelivered = json!({"deadLetterTargetArn": queue_arn(BACKGROUND_DEAD_LETTERS)});
     call(
         Service::Sns,
         "Subscribe",
@@ -439,7 +426,7 @@ pub fn set_up(cloud: &mut Cloud, now: UnixNanos, settings: &BusSettings) -> Resu
             "TopicArn": topic_arn(),
             "Protocol": "sqs",
             "Endpoint": queue_arn(NOTIFICATION_QUEUE),
-            "Attributes": {"RawMessageDelivery": "true"},
+            "Attributes": {"RawMessageDelivery": "true", "RedrivePolicy": undelivered.to_string()},
         }),
     )?;
     if settings.hosted_as_functions { set_up_functions(cloud, now, settings) } else { Ok(()) }

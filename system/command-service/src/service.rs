@@ -166,7 +166,7 @@ impl CommandService {
     ) -> Result<(), CommandFailure> {
         let event_types = match events {
             Some(events) => events.iter().map(|event| event.event_type().to_owned()).collect(),
-            None => vec![wanted_event_type(&request.command).to_owned()],
+            None => wanted_event_types(&request.command).iter().map(|name| (*name).to_owned()).collect(),
         };
         let decision = self.enforcer.decide(&PolicyInput {
             service: "command-service".to_owned(),
@@ -252,17 +252,19 @@ fn not_cleared(event_type: &'static str, version: u32, refusal: GateRefusal) -> 
 }
 
 /// What the command would append if the domain did not refuse it: policies are asked about that, too.
-fn wanted_event_type(command: &Command) -> &'static str {
+fn wanted_event_types(command: &Command) -> &'static [&'static str] {
     match command {
-        Command::PlaceOrder { .. } => "OrderPlaced",
-        Command::ConfirmPayment { .. } => "PaymentConfirmed",
-        Command::ShipOrder { .. } => "OrderShipped",
-        Command::CancelOrder { .. } => "OrderCancelled",
-        Command::ProcessPayment { .. } => "PaymentProcessed",
-        Command::RefundPayment { .. } => "PaymentRefunded",
-        Command::AddItemToCart { .. } => "ItemAddedToCart",
-        Command::RemoveItemFromCart { .. } => "ItemRemovedFromCart",
-        Command::AbandonCart { .. } => "CartAbandoned",
+        Command::PlaceOrder { .. } => &["OrderPlaced"],
+        Command::ConfirmPayment { .. } => &["PaymentConfirmed"],
+        Command::ShipOrder { .. } => &["OrderShipped"],
+        Command::ConfirmPaymentAndShip { .. } => &["PaymentConfirmed", "OrderShipped"],
+        Command::CancelOrder { .. } => &["OrderCancelled"],
+        Command::ProcessPayment { .. } => &["PaymentProcessed"],
+        Command::RefundPayment { .. } => &["PaymentRefunded"],
+        Command::AddItemToCart { .. } => &["ItemAddedToCart"],
+        Command::RemoveItemFromCart { .. } => &["ItemRemovedFromCart"],
+        Command::ReplaceItemInCart { .. } => &["ItemRemovedFromCart", "ItemAddedToCart"],
+        Command::AbandonCart { .. } => &["CartAbandoned"],
     }
 }
 
@@ -349,7 +351,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wanted_event_type_is_the_one_that_the_domain_decides() {
+    fn the_wanted_event_types_are_those_that_the_domain_decides() {
         let commands = [
             json!({"type": "PlaceOrder", "order_id": "1", "customer_id": "c", "currency": "EUR",
                 "lines": [{"sku": "A", "quantity": 1, "unit_price_cents": 5}]}),
@@ -358,6 +360,10 @@ mod tests {
             json!({"type": "PlaceOrder", "order_id": "2", "customer_id": "c", "currency": "EUR",
                 "lines": [{"sku": "A", "quantity": 1, "unit_price_cents": 5}]}),
             json!({"type": "CancelOrder", "order_id": "2", "reason": "x"}),
+            json!({"type": "PlaceOrder", "order_id": "3", "customer_id": "c", "currency": "EUR",
+                "lines": [{"sku": "A", "quantity": 1, "unit_price_cents": 5}]}),
+            json!({"type": "ConfirmPaymentAndShip", "order_id": "3", "payment_id": "2", "amount_cents": 5,
+                "carrier": "x", "tracking_number": "y"}),
             json!({"type": "ProcessPayment", "payment_id": "1", "order_id": "1", "amount_cents": 5, "method": "card"}),
             json!({"type": "RefundPayment", "payment_id": "1", "amount_cents": 5}),
             json!({"type": "AddItemToCart", "cart_id": "1", "customer_id": "c", "sku": "A", "quantity": 1,
@@ -365,6 +371,8 @@ mod tests {
             json!({"type": "AddItemToCart", "cart_id": "1", "customer_id": "c", "sku": "B", "quantity": 1,
                 "unit_price_cents": 5}),
             json!({"type": "RemoveItemFromCart", "cart_id": "1", "sku": "B"}),
+            json!({"type": "ReplaceItemInCart", "cart_id": "1", "sku": "A", "new_sku": "C", "quantity": 1,
+                "unit_price_cents": 5}),
             json!({"type": "AbandonCart", "cart_id": "1"}),
         ];
         let mut states: std::collections::BTreeMap<AggregateId, Aggregate> = Default::default();
@@ -373,10 +381,10 @@ mod tests {
             let command: Command = serde_json::from_value(command).unwrap();
             let id = command.aggregate_id().unwrap();
             let state = states.entry(id.clone()).or_insert_with(|| Aggregate::new(id.kind));
-            for event in state.decide(&command).unwrap() {
-                assert_eq!(event.event_type(), wanted_event_type(&command));
-                state.evolve(&event);
-            }
+            let events = state.decide(&command).unwrap();
+            let event_types: Vec<&str> = events.iter().map(Event::event_type).collect();
+            assert_eq!(event_types, wanted_event_types(&command));
+            events.iter().for_each(|event| state.evolve(event));
             seen.insert(command.name());
         }
         assert_eq!(seen.len(), Command::NAMES.len());

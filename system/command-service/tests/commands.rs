@@ -175,6 +175,64 @@ async fn a_lost_answer_is_found_by_looking() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_command_with_two_events_is_one_transaction_with_one_answer() {
+    let (at_once, add, replace) = (
+        json!({
+            "type": "ConfirmPaymentAndShip", "order_id": "o-1", "payment_id": "p-1", "amount_cents": 2_500,
+            "carrier": "Download", "tracking_number": "LINK-1",
+        }),
+        json!({
+            "type": "AddItemToCart", "cart_id": "k-1", "customer_id": "c-1", "sku": "A", "quantity": 1,
+            "unit_price_cents": 5,
+        }),
+        json!({
+            "type": "ReplaceItemInCart", "cart_id": "k-1", "sku": "A", "new_sku": "B", "quantity": 2,
+            "unit_price_cents": 7,
+        }),
+    );
+    let table = [
+        (place("o-1"), "system", at_once, ["PaymentConfirmed", "OrderShipped"]),
+        (add, "customer", replace, ["ItemRemovedFromCart", "ItemAddedToCart"]),
+    ];
+    for (before, role, command, event_types) in table {
+        for fates in [vec![], vec![WriteFate::AnswerLost; 3], vec![WriteFate::AppliedThenHangs]] {
+            let bench = Bench::new();
+            assert_eq!(bench.send("before", "customer", &before).await.status, StatusCode::OK);
+            bench.storage.script_writes(fates.clone());
+            let mut first = bench.send("both", role, &command).await;
+            assert_eq!(first.status, StatusCode::OK, "{fates:?} {first:?}");
+            assert_eq!(first.body["version"], 3);
+            for (index, event_type) in event_types.iter().enumerate() {
+                assert_eq!(first.body["events"][index]["event_type"], *event_type);
+                assert_eq!(first.body["events"][index]["version"], 2 + index);
+            }
+            let stored = bench.storage.events();
+            let versions: Vec<u64> = stored.iter().map(|event| event.version.0).collect();
+            assert_eq!(versions, [1, 2, 3]);
+            assert_eq!(stored[2].previous_hash, stored[1].hash);
+            let again = bench.send("both", role, &command).await;
+            first.body["replayed"] = json!(true);
+            assert_eq!(again.body, first.body);
+            assert_eq!(bench.storage.events().len(), 3);
+        }
+    }
+    let bench = Bench::new();
+    bench.send("place", "customer", &place("o-1")).await;
+    let mut wrong = json!({
+        "type": "ConfirmPaymentAndShip", "order_id": "o-1", "payment_id": "p-1", "amount_cents": 2_499,
+        "carrier": "Download", "tracking_number": "LINK-1",
+    });
+    is_problem(&bench.send("mismatch", "system", &wrong).await, 409, "payment-amount-mismatch", "refused");
+    wrong["amount_cents"] = json!(2_500);
+    wrong["carrier"] = json!("");
+    is_problem(&bench.send("second-misfit", "system", &wrong).await, 422, "schema-violation", "refused");
+    for role in ["customer", "payments", "warehouse"] {
+        is_problem(&bench.send("denied", role, &wrong).await, 403, "policy-denied", "refused");
+    }
+    assert_eq!(bench.storage.events().len(), 1, "neither event, whichever of them is at fault");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_was_slower_decides_again() {
     let bench = Bench::new();
     bench.send("place", "customer", &place("o-1")).await;

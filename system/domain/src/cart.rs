@@ -39,6 +39,11 @@ impl Cart {
                 self.add(cart_id, customer_id, added)
             }
             Command::RemoveItemFromCart { cart_id, sku } => self.remove(cart_id, sku),
+            Command::ReplaceItemInCart { cart_id, sku, new_sku, quantity, unit_price_cents } => {
+                let instead =
+                    OrderLine { sku: new_sku.clone(), quantity: *quantity, unit_price_cents: *unit_price_cents };
+                self.replace(cart_id, sku, instead)
+            }
             Command::AbandonCart { cart_id } => self.abandon(cart_id),
             other => {
                 let (kind, id) = other.target();
@@ -78,6 +83,15 @@ impl Cart {
             return Err(Refusal::CartItemMissing { cart_id, sku });
         }
         Ok(vec![Event::ItemRemovedFromCart { cart_id, sku }])
+    }
+
+    /// What is added meets the cart without what was removed, so an article may be replaced by itself.
+    fn replace(&self, cart_id: &str, sku: &str, instead: OrderLine) -> Result<Vec<Event>, Refusal> {
+        let removed = self.remove(cart_id, sku)?;
+        let mut between = self.clone();
+        removed.iter().for_each(|event| between.evolve(event));
+        let added = between.add(cart_id, &self.customer_id, instead)?;
+        Ok([removed, added].concat())
     }
 
     fn abandon(&self, cart_id: &str) -> Result<Vec<Event>, Refusal> {

@@ -35,6 +35,14 @@ pub enum Command {
         carrier: String,
         tracking_number: String,
     },
+    /// A payment covers the order, and its goods go out at once, as digital goods do: two events, both or neither.
+    ConfirmPaymentAndShip {
+        order_id: String,
+        payment_id: String,
+        amount_cents: u64,
+        carrier: String,
+        tracking_number: String,
+    },
     CancelOrder {
         order_id: String,
         reason: String,
@@ -63,6 +71,15 @@ pub enum Command {
         cart_id: String,
         sku: String,
     },
+    /// Removes one article whole and adds another instead, or the same in another quantity: two events, both or
+    /// neither.
+    ReplaceItemInCart {
+        cart_id: String,
+        sku: String,
+        new_sku: String,
+        quantity: u32,
+        unit_price_cents: u64,
+    },
     AbandonCart {
         cart_id: String,
     },
@@ -70,15 +87,17 @@ pub enum Command {
 
 impl Command {
     /// Every command's name, in the order of the variants.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 11] = [
         "PlaceOrder",
         "ConfirmPayment",
         "ShipOrder",
+        "ConfirmPaymentAndShip",
         "CancelOrder",
         "ProcessPayment",
         "RefundPayment",
         "AddItemToCart",
         "RemoveItemFromCart",
+        "ReplaceItemInCart",
         "AbandonCart",
     ];
 
@@ -97,11 +116,13 @@ impl Command {
             Command::PlaceOrder { .. } => "PlaceOrder",
             Command::ConfirmPayment { .. } => "ConfirmPayment",
             Command::ShipOrder { .. } => "ShipOrder",
+            Command::ConfirmPaymentAndShip { .. } => "ConfirmPaymentAndShip",
             Command::CancelOrder { .. } => "CancelOrder",
             Command::ProcessPayment { .. } => "ProcessPayment",
             Command::RefundPayment { .. } => "RefundPayment",
             Command::AddItemToCart { .. } => "AddItemToCart",
             Command::RemoveItemFromCart { .. } => "RemoveItemFromCart",
+            Command::ReplaceItemInCart { .. } => "ReplaceItemInCart",
             Command::AbandonCart { .. } => "AbandonCart",
         }
     }
@@ -112,9 +133,11 @@ impl Command {
         match self {
             Command::PlaceOrder { lines, .. } => Some(money::total_cents(lines).unwrap_or(u64::MAX)),
             Command::ConfirmPayment { amount_cents, .. }
+            | Command::ConfirmPaymentAndShip { amount_cents, .. }
             | Command::ProcessPayment { amount_cents, .. }
             | Command::RefundPayment { amount_cents, .. } => Some(*amount_cents),
-            Command::AddItemToCart { quantity, unit_price_cents, .. } => {
+            Command::AddItemToCart { quantity, unit_price_cents, .. }
+            | Command::ReplaceItemInCart { quantity, unit_price_cents, .. } => {
                 Some(money::line_total_cents(*quantity, *unit_price_cents).unwrap_or(u64::MAX))
             }
             Command::ShipOrder { .. }
@@ -129,12 +152,14 @@ impl Command {
             Command::PlaceOrder { order_id, .. }
             | Command::ConfirmPayment { order_id, .. }
             | Command::ShipOrder { order_id, .. }
+            | Command::ConfirmPaymentAndShip { order_id, .. }
             | Command::CancelOrder { order_id, .. } => (AggregateKind::Order, order_id),
             Command::ProcessPayment { payment_id, .. } | Command::RefundPayment { payment_id, .. } => {
                 (AggregateKind::Payment, payment_id)
             }
             Command::AddItemToCart { cart_id, .. }
             | Command::RemoveItemFromCart { cart_id, .. }
+            | Command::ReplaceItemInCart { cart_id, .. }
             | Command::AbandonCart { cart_id, .. } => (AggregateKind::Cart, cart_id),
         }
     }

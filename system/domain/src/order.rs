@@ -42,6 +42,13 @@ impl Order {
                 self.confirm_payment(order_id, payment_id, *amount_cents)
             }
             Command::ShipOrder { order_id, carrier, tracking_number } => self.ship(order_id, carrier, tracking_number),
+            Command::ConfirmPaymentAndShip { order_id, payment_id, amount_cents, carrier, tracking_number } => {
+                let confirmed = self.confirm_payment(order_id, payment_id, *amount_cents)?;
+                let mut paid = self.clone();
+                confirmed.iter().for_each(|event| paid.evolve(event));
+                let shipped = paid.ship(order_id, carrier, tracking_number)?;
+                Ok([confirmed, shipped].concat())
+            }
             Command::CancelOrder { order_id, reason } => self.cancel(order_id, reason),
             other => {
                 let (kind, id) = other.target();

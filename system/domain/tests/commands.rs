@@ -15,6 +15,12 @@ fn commands_are_tagged_json() {
         ),
         (json!({"type": "ConfirmPayment", "order_id": "1", "payment_id": "p", "amount_cents": 7}), "order-1", Some(7)),
         (json!({"type": "ShipOrder", "order_id": "1", "carrier": "DHL", "tracking_number": "T"}), "order-1", None),
+        (
+            json!({"type": "ConfirmPaymentAndShip", "order_id": "1", "payment_id": "p", "amount_cents": 7,
+                "carrier": "Download", "tracking_number": "T"}),
+            "order-1",
+            Some(7),
+        ),
         (json!({"type": "CancelOrder", "order_id": "1", "reason": "late"}), "order-1", None),
         (
             json!({"type": "ProcessPayment", "payment_id": "1", "order_id": "o", "amount_cents": 7, "method": "card"}),
@@ -29,6 +35,12 @@ fn commands_are_tagged_json() {
             Some(10),
         ),
         (json!({"type": "RemoveItemFromCart", "cart_id": "1", "sku": "A"}), "cart-1", None),
+        (
+            json!({"type": "ReplaceItemInCart", "cart_id": "1", "sku": "A", "new_sku": "B", "quantity": 3,
+                "unit_price_cents": 5}),
+            "cart-1",
+            Some(15),
+        ),
         (json!({"type": "AbandonCart", "cart_id": "1"}), "cart-1", None),
     ];
     let mut names = Vec::new();

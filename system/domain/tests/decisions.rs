@@ -19,6 +19,16 @@ fn ship() -> Command {
     Command::ShipOrder { order_id: "o".into(), carrier: "DHL".into(), tracking_number: "T-1".into() }
 }
 
+fn confirm_and_ship(amount_cents: u64) -> Command {
+    Command::ConfirmPaymentAndShip {
+        order_id: "o".into(),
+        payment_id: "p".into(),
+        amount_cents,
+        carrier: "Download".into(),
+        tracking_number: "T-2".into(),
+    }
+}
+
 fn cancel() -> Command {
     Command::CancelOrder { order_id: "o".into(), reason: "late".into() }
 }
@@ -45,6 +55,16 @@ fn remove(sku: &str) -> Command {
     Command::RemoveItemFromCart { cart_id: "k".into(), sku: sku.into() }
 }
 
+fn replace(sku: &str, new_sku: &str, quantity: u32, unit_price_cents: u64) -> Command {
+    Command::ReplaceItemInCart {
+        cart_id: "k".into(),
+        sku: sku.into(),
+        new_sku: new_sku.into(),
+        quantity,
+        unit_price_cents,
+    }
+}
+
 fn abandon() -> Command {
     Command::AbandonCart { cart_id: "k".into() }
 }
@@ -64,13 +84,15 @@ fn when(state: &Aggregate, command: &Command) -> Result<Vec<Event>, Refusal> {
     state.decide(command)
 }
 
-/// One word for the answer: the refusal's code, or the event's type.
+/// One word for the answer: the refusal's code, or the events' types.
 fn answer(decided: &Result<Vec<Event>, Refusal>) -> &'static str {
     match decided {
-        Ok(events) => {
-            assert_eq!(events.len(), 1, "a command causes one event: {events:?}");
-            events[0].event_type()
-        }
+        Ok(events) => match &events[..] {
+            [event] => event.event_type(),
+            [Event::PaymentConfirmed { .. }, Event::OrderShipped { .. }] => "PaymentConfirmed+OrderShipped",
+            [Event::ItemRemovedFromCart { .. }, Event::ItemAddedToCart { .. }] => "ItemRemovedFromCart+ItemAddedToCart",
+            others => panic!("no command causes {others:?}"),
+        },
         Err(refusal) => {
             assert!(!refusal.to_string().is_empty());
             refusal.code()
@@ -98,7 +120,17 @@ fn paid() -> Vec<Command> {
 #[test]
 fn orders() {
     let again = placed().remove(0);
-    let commands = [again, place(vec![]), confirm(599), confirm(600), confirm(0), ship(), cancel()];
+    let commands = [
+        again,
+        place(vec![]),
+        confirm(599),
+        confirm(600),
+        confirm(0),
+        ship(),
+        cancel(),
+        confirm_and_ship(599),
+        confirm_and_ship(600),
+    ];
     let already = "order-already-placed";
     let cancelled = "order-cancelled";
     let rows = [
@@ -108,6 +140,8 @@ fn orders() {
             vec![
                 "OrderPlaced",
                 "order-without-lines",
+                "order-not-placed",
+                "order-not-placed",
                 "order-not-placed",
                 "order-not-placed",
                 "order-not-placed",
@@ -126,6 +160,8 @@ fn orders() {
                 "payment-amount-mismatch",
                 "order-not-paid",
                 "OrderCancelled",
+                "PaymentConfirmed+OrderShipped",
+                "payment-amount-mismatch",
             ],
         ),
         (
@@ -139,6 +175,8 @@ fn orders() {
                 "order-already-paid",
                 "OrderShipped",
                 "OrderCancelled",
+                "order-already-paid",
+                "order-already-paid",
             ],
         ),
         (
@@ -152,17 +190,34 @@ fn orders() {
                 "order-already-paid",
                 "order-already-shipped",
                 "order-already-shipped",
+                "order-already-paid",
+                "order-already-paid",
+            ],
+        ),
+        (
+            "paid and shipped at once",
+            [placed(), vec![confirm_and_ship(599)]].concat(),
+            vec![
+                already,
+                already,
+                "order-already-paid",
+                "order-already-paid",
+                "order-already-paid",
+                "order-already-shipped",
+                "order-already-shipped",
+                "order-already-paid",
+                "order-already-paid",
             ],
         ),
         (
             "cancelled before payment",
             [placed(), vec![cancel()]].concat(),
-            vec![already, already, cancelled, cancelled, cancelled, cancelled, cancelled],
+            vec![already, already, cancelled, cancelled, cancelled, cancelled, cancelled, cancelled, cancelled],
         ),
         (
             "cancelled after payment",
             [paid(), vec![cancel()]].concat(),
-            vec![already, already, cancelled, cancelled, cancelled, cancelled, cancelled],
+            vec![already, already, cancelled, cancelled, cancelled, cancelled, cancelled, cancelled, cancelled],
         ),
     ];
     assert_table(AggregateKind::Order, &commands, &rows);
@@ -194,22 +249,37 @@ fn payments() {
 
 #[test]
 fn carts() {
-    let commands = [add("c", "A", 1, 100), add("d", "A", 1, 100), remove("A"), remove("B"), abandon()];
+    let commands = [
+        add("c", "A", 1, 100),
+        add("d", "A", 1, 100),
+        remove("A"),
+        remove("B"),
+        abandon(),
+        replace("A", "B", 2, 50),
+        replace("B", "A", 2, 50),
+    ];
     let (added, removed, missing) = ("ItemAddedToCart", "ItemRemovedFromCart", "cart-item-missing");
     let gone = "cart-abandoned";
+    let foreign = "cart-of-another-customer";
+    let replaced = "ItemRemovedFromCart+ItemAddedToCart";
     let rows = [
-        ("nothing", vec![], vec![added, added, missing, missing, "cart-empty"]),
+        ("nothing", vec![], vec![added, added, missing, missing, "cart-empty", missing, missing]),
         (
             "filled",
             vec![add("c", "A", 1, 100)],
-            vec![added, "cart-of-another-customer", removed, missing, "CartAbandoned"],
+            vec![added, foreign, removed, missing, "CartAbandoned", replaced, missing],
         ),
         (
             "emptied",
             vec![add("c", "A", 1, 100), remove("A")],
-            vec![added, "cart-of-another-customer", missing, missing, "cart-empty"],
+            vec![added, foreign, missing, missing, "cart-empty", missing, missing],
         ),
-        ("abandoned", vec![add("c", "A", 1, 100), abandon()], vec![gone, gone, gone, gone, gone]),
+        (
+            "replaced",
+            vec![add("c", "A", 1, 100), replace("A", "B", 2, 50)],
+            vec![added, foreign, missing, removed, "CartAbandoned", missing, replaced],
+        ),
+        ("abandoned", vec![add("c", "A", 1, 100), abandon()], vec![gone; 7]),
     ];
     assert_table(AggregateKind::Cart, &commands, &rows);
 }
@@ -222,7 +292,18 @@ fn a_command_for_another_aggregate_is_refused_in_every_state() {
         given(AggregateKind::Payment, &[process(1)]),
         given(AggregateKind::Cart, &[add("c", "A", 1, 1)]),
     ];
-    let commands = [placed().remove(0), confirm(1), ship(), cancel(), process(1), refund(1), remove("A"), abandon()];
+    let commands = [
+        placed().remove(0),
+        confirm(1),
+        ship(),
+        confirm_and_ship(1),
+        cancel(),
+        process(1),
+        refund(1),
+        remove("A"),
+        replace("A", "B", 1, 1),
+        abandon(),
+    ];
     for state in &states {
         for command in &commands {
             let foreign = command.aggregate_id().unwrap().kind != state.kind();
@@ -250,6 +331,38 @@ fn an_order_keeps_what_it_was_placed_with() {
             "payment_id": "p", "carrier": "DHL", "tracking_number": "T-1", "cancel_reason": null,
         })
     );
+}
+
+#[test]
+fn two_events_of_one_decision_say_what_two_commands_would() {
+    let at_once = when(&given(AggregateKind::Order, &placed()), &confirm_and_ship(599)).unwrap();
+    let shipped =
+        Event::OrderShipped { order_id: "o".into(), carrier: "Download".into(), tracking_number: "T-2".into() };
+    let confirmed = Event::PaymentConfirmed { order_id: "o".into(), payment_id: "p".into(), amount_cents: 599 };
+    assert_eq!(at_once, [confirmed, shipped]);
+
+    let cart = [add("c", "A", 2, 100), add("c", "B", 1, 30)];
+    let replaced = when(&given(AggregateKind::Cart, &cart), &replace("A", "B", 4, 20)).unwrap();
+    let removed = Event::ItemRemovedFromCart { cart_id: "k".into(), sku: "A".into() };
+    let added = Event::ItemAddedToCart {
+        cart_id: "k".into(),
+        customer_id: "c".into(),
+        sku: "B".into(),
+        quantity: 4,
+        unit_price_cents: 20,
+    };
+    assert_eq!(replaced, [removed, added]);
+    let history = [cart.to_vec(), vec![replace("A", "B", 4, 20)]].concat();
+    let Aggregate::Cart(cart) = given(AggregateKind::Cart, &history) else { panic!("a cart stays a cart") };
+    assert_eq!(cart.lines.into_values().collect::<Vec<_>>(), [line("B", 5, 20)]);
+}
+
+#[test]
+fn an_article_replaced_by_itself_counts_without_its_old_quantity() {
+    let full = given(AggregateKind::Cart, &[add("c", "A", u32::MAX, 1)]);
+    assert_eq!(answer(&when(&full, &replace("A", "A", u32::MAX, 1))), "ItemRemovedFromCart+ItemAddedToCart");
+    let both = given(AggregateKind::Cart, &[add("c", "A", 1, 1), add("c", "B", u32::MAX, 1)]);
+    assert_eq!(when(&both, &replace("A", "B", 1, 1)).unwrap_err().code(), "amount-overflow");
 }
 
 #[test]

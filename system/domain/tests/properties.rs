@@ -44,6 +44,15 @@ fn order_command() -> impl Strategy<Value = Command> {
             payment_id,
             amount_cents
         }),
+        2 => (id(), id(), amount()).prop_map(move |(order_id, payment_id, amount_cents)| {
+            Command::ConfirmPaymentAndShip {
+                order_id,
+                payment_id,
+                amount_cents,
+                carrier: text(),
+                tracking_number: text(),
+            }
+        }),
         2 => id().prop_map(move |order_id| Command::ShipOrder { order_id, carrier: text(), tracking_number: text() }),
         1 => id().prop_map(move |order_id| Command::CancelOrder { order_id, reason: text() }),
     ]
@@ -73,6 +82,15 @@ fn cart_command() -> impl Strategy<Value = Command> {
             }
         ),
         4 => (id(), sku()).prop_map(|(cart_id, sku)| Command::RemoveItemFromCart { cart_id, sku }),
+        4 => (id(), sku(), sku(), quantity(), amount()).prop_map(
+            |(cart_id, sku, new_sku, quantity, unit_price_cents)| Command::ReplaceItemInCart {
+                cart_id,
+                sku,
+                new_sku,
+                quantity,
+                unit_price_cents
+            }
+        ),
         1 => id().prop_map(|cart_id| Command::AbandonCart { cart_id }),
     ]
 }

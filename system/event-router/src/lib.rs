@@ -45,6 +45,7 @@ mod ledger;
 mod notes;
 mod remembered;
 mod repair;
+mod repair_from_table;
 mod replay;
 mod router;
 mod routing;
@@ -54,6 +55,7 @@ mod shard;
 
 pub use destination::{Destination, destination};
 pub use repair::{RepairInterrupted, Repaired};
+pub use repair_from_table::RepairFromTable;
 pub use router::Router;
 pub use routing::ROUTER_CONSUMER;
 pub use settings::RouterSettings;

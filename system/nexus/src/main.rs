@@ -11,7 +11,6 @@ mod functions;
 mod metrics;
 mod output;
 mod policies;
-mod repair;
 mod services;
 mod stop;
 mod wiring;

@@ -12,7 +12,7 @@ use nexus_aws_bus::{DynamoStreamFeed, KinesisFeed, KinesisStream, SnsTopic};
 use nexus_aws_glue::GlueRegistry;
 use nexus_command_service::{CommandService, CommandServiceSettings};
 use nexus_dlq_processor::{DeadLetterSource, DlqProcessor, DlqSettings, EventClassifier};
-use nexus_event_router::{Router, RouterSettings};
+use nexus_event_router::{RepairFromTable, Router, RouterSettings};
 use nexus_event_store::{EventStore, EventStoreSettings};
 use nexus_governance::{PolicyEnforcer, RegistryClient, RegistrySettings, SchemaGate, SchemaValidator};
 use nexus_notification_service::{NotificationSettings, NotificationWorker};
@@ -27,7 +27,6 @@ use crate::{
     },
     aws::{Aws, Service},
     failure::Failure,
-    repair::RepairFromTable,
 };
 
 /// What everything in one process is wired to.
@@ -152,21 +151,27 @@ impl Wiring {
         let settings = dlq_settings(arguments);
         let validator = SchemaValidator::from_catalogue()?;
         let check = move |event: &EventRecord| agrees_with_its_schema(&validator, event);
-        let dead_letters = self.aws.queue(&self.platform, &arguments.notification_dead_letters).await?;
-        let home = self.aws.queue(&self.platform, &arguments.notification_queue).await?;
-        let letters = DeadLetterSource {
-            name: "notifications".to_owned(),
-            dead_letters: Arc::new(dead_letters),
-            home: Arc::new(home),
-            classify: Arc::new(EventClassifier::new(settings.redrives_max, check)),
-        };
+        let home = Arc::new(self.aws.queue(&self.platform, &arguments.notification_queue).await?);
+        let classify = Arc::new(EventClassifier::new(settings.redrives_max, check));
+        let mut sources = Vec::new();
+        for (name, address) in [
+            ("notifications", &arguments.notification_dead_letters),
+            ("background", &arguments.background_dead_letters),
+        ] {
+            sources.push(DeadLetterSource {
+                name: name.to_owned(),
+                dead_letters: Arc::new(self.aws.queue(&self.platform, address).await?),
+                home: home.clone(),
+                classify: classify.clone(),
+            });
+        }
         let replayers: Vec<(String, Arc<dyn AggregateReplayer>)> = vec![
             ("router".to_owned(), Arc::new(self.event_router(&arguments.router).await?)),
             ("projection".to_owned(), Arc::new(self.event_projection())),
         ];
         Ok(DlqProcessor::new(
             self.platform.clone(),
-            vec![letters],
+            sources,
             Arc::new(self.parking_lot()),
             replayers,
             Arc::new(DynamoQuarantine::new(&self.platform, &self.aws.config(Service::Dynamodb), &self.tables)),

@@ -14,6 +14,7 @@ use std::{
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:nexus-background";
 const QUEUE: &str = "http://127.0.0.1/123456789012/nexus-notifications";
 const DEAD_LETTERS: &str = "http://127.0.0.1/123456789012/nexus-notifications-dlq";
+const UNDELIVERED: &str = "http://127.0.0.1/123456789012/nexus-background-dlq";
 
 /// An AWS that takes every connection and never answers; and what tells of each connection.
 fn silent_endpoint() -> (String, Receiver<()>) {
@@ -58,6 +59,8 @@ fn each_program_says_that_it_runs_and_ends_when_asked_to() {
         QUEUE,
         "--notification-dead-letters",
         DEAD_LETTERS,
+        "--background-dead-letters",
+        UNDELIVERED,
     ];
     let cases: [(&[&str], &str); 6] = [
         (&["event-router", "--background-topic", TOPIC], "to stream nexus-core and topic arn:aws:sns"),

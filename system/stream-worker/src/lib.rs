@@ -10,7 +10,7 @@
 //! - A checkpoint is written after the durable effect, under the lease's fencing epoch, and never goes back.
 //! - A worker that cannot renew a lease stops before another worker may take it, judged by monotonic clocks alone. One
 //!   that was paused for longer finds its checkpoints refused.
-//! - Records that the feed no longer keeps are never passed over in silence: a [`GapListener`] must make good for them
+//! - Records that the feed no longer keeps are never passed over in silence: a [`GapListener`](nexus_ports::GapListener) must make good for them
 //!   before anything further is read.
 //!
 //! The decisions are pure and have no clock of their own (`lease_table`, `lineage`, `balance`, `held_lease`,
@@ -20,7 +20,6 @@
 mod backoff;
 mod balance;
 mod bookmark;
-mod gap;
 mod held_lease;
 mod lease_table;
 mod lineage;
@@ -30,6 +29,5 @@ mod shard_reader;
 mod shard_task;
 mod worker;
 
-pub use gap::{GapListener, GapUnrepaired};
 pub use settings::{StreamWorkerSettings, unique_worker_id};
 pub use worker::StreamWorker;

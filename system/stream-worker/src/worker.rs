@@ -9,13 +9,13 @@ use std::{
 
 use futures_util::future::{Either, select};
 use nexus_ports::{
-    FeedHandler, FeedShard, Lease, LeaseStore, MetricSink, MetricUnit, Monotonic, Platform, RecordFeed, ShardProgress,
+    GapListener,     FeedHandler, FeedShard, Lease, LeaseStore, MetricSink, MetricUnit, Monotonic, Platform, RecordFeed, ShardProgress,
     TaskHandle, WriteFailure,
 };
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    GapListener, StreamWorkerSettings,
+    StreamWorkerSettings,
     balance::{PlanInput, plan_leases},
     bookmark::Bookmark,
     lease_table::LeaseTable,

@@ -13,7 +13,7 @@ use std::{
 
 use nexus_ports::{BoxFuture, Platform, RecordFeed, ShardProgress};
 use nexus_ports_testing::{FeedFate, MemoryLeaseStore, ReadFate, WriteFate};
-use nexus_stream_worker::{GapListener, GapUnrepaired};
+use nexus_ports::{GapListener, GapUnrepaired};
 use proptest::prelude::*;
 use support::{Behaviour, Effects, GROUP, Rules, Running, World};
 

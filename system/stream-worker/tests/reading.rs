@@ -11,7 +11,7 @@ use std::{
 
 use nexus_ports::{BoxFuture, FeedStart, ShardProgress};
 use nexus_ports_testing::{FeedCall, FeedFate};
-use nexus_stream_worker::{GapListener, GapUnrepaired};
+use nexus_ports::{GapListener, GapUnrepaired};
 use support::{Behaviour, World};
 
 const SOON: Duration = Duration::from_secs(5);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Check;
 use crate::{
-    CheckInput, Needs, Violation,
+    CheckInput, Needs, SentCommand, Violation,
     answer::{Accepted, Answer},
     finding::Examination,
     item::{StoredEvent, event_key, events_written, final_streams},
@@ -30,6 +30,13 @@ pub(crate) const NO_PHANTOM: Check = Check {
     needs: Needs::GroundTruth,
     describe: "Every stored event follows from a command that some client had sent before, under the key that the event names.",
     run: no_phantom,
+};
+
+pub(crate) const WHOLE_DECISIONS: Check = Check {
+    name: "whole-decisions",
+    needs: Needs::GroundTruth,
+    describe: "A command leaves all of its events or none: those that it asks for, in their order, at versions side by side in one stream.",
+    run: whole_decisions,
 };
 
 fn acknowledged_durable(input: &CheckInput, examination: &mut Examination) {
@@ -142,6 +149,34 @@ fn no_phantom(input: &CheckInput, examination: &mut Examination) {
                 .at(write.at_ns)
                 .evidence(format!("{}: {}", event.label(), event.payload))
                 .operations(under_key.iter().flat_map(|submission| submission.operations()))
+        });
+    }
+}
+
+fn whole_decisions(input: &CheckInput, examination: &mut Examination) {
+    let submissions = submissions(input);
+    let by_key = submissions_by_key(&submissions);
+    let mut left: BTreeMap<String, Vec<StoredEvent>> = BTreeMap::new();
+    for (_, event) in events_written(input) {
+        left.entry(event.command_id.clone()).or_default().push(event);
+    }
+    for (key, mut events) in left {
+        events.sort_by_key(|event| event.version);
+        let Some(first) = events.first() else { continue };
+        let under_key = by_key.get(key.as_str()).map_or(&[][..], Vec::as_slice);
+        // Events that nobody asked for are another check's business.
+        let Some(source) = under_key.iter().find(|submission| submission.explains(first)) else { continue };
+        let Some(command) = SentCommand::read(source.body) else { continue };
+        let is_whole = events.iter().map(|event| event.event_type.as_str()).eq(command.event_types().iter().copied())
+            && events.iter().map(|event| event.version).eq(first.version..first.version + events.len() as u64)
+            && events.iter().all(|event| event.stream == first.stream);
+        examination.expect(is_whole, || {
+            let wanted = command.event_types().join(", ");
+            let violation = Violation::new(format!("A command left other events than the ones it asks for: {wanted}."))
+                .key(event_key(&input.settings.events_table, first))
+                .key(&key)
+                .operations(source.operations());
+            events.iter().fold(violation, |violation, event| violation.evidence(event.label()))
         });
     }
 }

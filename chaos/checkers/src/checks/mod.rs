@@ -56,6 +56,7 @@ pub fn write_side() -> Vec<Box<dyn Checker>> {
         Box::new(durability::ACKNOWLEDGED_DURABLE),
         Box::new(durability::REFUSED_ABSENT),
         Box::new(durability::NO_PHANTOM),
+        Box::new(durability::WHOLE_DECISIONS),
         Box::new(idempotency::ANSWERS),
         Box::new(idempotency::RECORDS),
         Box::new(Linearizability),

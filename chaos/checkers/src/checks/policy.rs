@@ -48,6 +48,7 @@ fn is_permitted(role: &str, command: &SentCommand) -> bool {
                 | CancelOrder { .. }
                 | AddItemToCart { .. }
                 | RemoveItemFromCart { .. }
+                | ReplaceItemInCart { .. }
                 | AbandonCart { .. }
         ),
         "payments" => matches!(command, ConfirmPayment { .. } | ProcessPayment { .. } | RefundPayment { .. }),

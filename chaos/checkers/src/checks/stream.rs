@@ -19,7 +19,7 @@ pub(crate) const STREAM_COMPLETE: Check = Check {
 pub(crate) const STREAM_FAITHFUL: Check = Check {
     name: "stream-faithful",
     needs: Needs::GroundTruth,
-    describe: "The table's stream carries nothing that storage had not before, byte for byte, and each aggregate's events in order of version.",
+    describe: "The table's stream carries nothing that storage had not before, byte for byte, and each aggregate's events in order of version; only those of one transaction may come in any order.",
     run: faithful,
 };
 
@@ -54,7 +54,8 @@ fn complete(input: &CheckInput, examination: &mut Examination) {
 fn faithful(input: &CheckInput, examination: &mut Examination) {
     // From the last to the first, so that the first write of a key stays: an overwritten event is no excuse.
     let written: BTreeMap<&str, _> = input.truth.writes.iter().rev().map(|write| (write.key.as_str(), write)).collect();
-    let mut last_version: BTreeMap<String, u64> = BTreeMap::new();
+    // By aggregate: the highest version carried, and the call that wrote it.
+    let mut highest: BTreeMap<String, (u64, Option<u64>)> = BTreeMap::new();
     for record in event_records(input) {
         let problem = match written.get(record.key.as_str()) {
             None => Some("carries an event that storage never had"),
@@ -74,14 +75,18 @@ fn faithful(input: &CheckInput, examination: &mut Examination) {
                 .at(record.at_ns)
         });
         let Some(event) = record.new_image.as_ref().and_then(|image| StoredEvent::read(image).ok()) else { continue };
-        let last = last_version.entry(event.stream.clone()).or_default();
-        let before = *last;
-        examination.expect(event.version >= before, || {
+        let call = written.get(record.key.as_str()).map(|write| write.call_sequence);
+        let (before, its_call) = highest.get(&event.stream).copied().unwrap_or_default();
+        // A stream promises no order between the items of one transaction.
+        let is_torn = call.is_some() && call == its_call;
+        examination.expect(event.version >= before || is_torn, || {
             Violation::new(format!("The stream carried version {} after version {before}.", event.version))
                 .key(event_key(&input.settings.events_table, &event))
                 .at(record.at_ns)
         });
-        *last = before.max(event.version);
+        if event.version >= before {
+            highest.insert(event.stream, (event.version, call));
+        }
     }
 }
 

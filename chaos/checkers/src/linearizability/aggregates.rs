@@ -73,10 +73,14 @@ impl AggregateState {
             None if refusals.is_empty() => Some(self.after(command)),
             None => Some(self.clone()),
             Some(AggregateOutput::Accepted { version, events }) => {
-                let expected_version = self.version() + 1;
+                let types = command.event_types();
+                let expected = types.iter().zip(self.version() + 1..);
                 let is_expected = refusals.is_empty()
-                    && *version == expected_version
-                    && matches!(&events[..], [(event_type, at)] if event_type == command.event_type() && *at == expected_version);
+                    && *version == self.version() + command.versions()
+                    && events.len() == types.len()
+                    && events.iter().zip(expected).all(|((event_type, at), (expected_type, expected_at))| {
+                        event_type == expected_type && *at == expected_at
+                    });
                 is_expected.then(|| self.after(command))
             }
             Some(AggregateOutput::Refused { code }) => refusals.contains(&code.as_str()).then(|| self.clone()),
@@ -128,11 +132,13 @@ impl AggregateState {
     fn fresh(command: &SentCommand) -> Self {
         use SentCommand::*;
         match command {
-            PlaceOrder { .. } | ConfirmPayment { .. } | ShipOrder { .. } | CancelOrder { .. } => {
-                AggregateState::Order(OrderState::default())
-            }
+            PlaceOrder { .. }
+            | ConfirmPayment { .. }
+            | ShipOrder { .. }
+            | ConfirmPaymentAndShip { .. }
+            | CancelOrder { .. } => AggregateState::Order(OrderState::default()),
             ProcessPayment { .. } | RefundPayment { .. } => AggregateState::Payment(PaymentState::default()),
-            AddItemToCart { .. } | RemoveItemFromCart { .. } | AbandonCart { .. } => {
+            AddItemToCart { .. } | RemoveItemFromCart { .. } | ReplaceItemInCart { .. } | AbandonCart { .. } => {
                 AggregateState::Cart(CartState::default())
             }
         }

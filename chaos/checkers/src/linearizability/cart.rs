@@ -32,6 +32,10 @@ impl CartState {
                 if_so(self.with_item(command).is_too_large(), "amount-overflow");
             }
             SentCommand::RemoveItemFromCart { sku, .. } => if_so(!self.items.contains_key(sku), "cart-item-missing"),
+            SentCommand::ReplaceItemInCart { sku, .. } => {
+                if_so(!self.items.contains_key(sku), "cart-item-missing");
+                if_so(self.with_other_item(command).is_too_large(), "amount-overflow");
+            }
             SentCommand::AbandonCart { .. } => if_so(self.items.is_empty(), "cart-empty"),
             _ => if_so(true, "wrong-aggregate"),
         }
@@ -42,9 +46,10 @@ impl CartState {
     pub(crate) fn after(&self, command: &SentCommand) -> Self {
         let mut after = match command {
             SentCommand::AddItemToCart { .. } => self.with_item(command),
+            SentCommand::ReplaceItemInCart { .. } => self.with_other_item(command),
             _ => self.clone(),
         };
-        after.version = self.version + 1;
+        after.version = self.version + command.versions();
         match command {
             SentCommand::RemoveItemFromCart { sku, .. } => drop(after.items.remove(sku)),
             SentCommand::AbandonCart { .. } => after.is_abandoned = true,
@@ -60,6 +65,17 @@ impl CartState {
             after.customer_id = Some(customer_id.clone());
             let held = after.items.entry(sku.clone()).or_default();
             *held = (held.0.saturating_add(*quantity), *unit_price_cents);
+        }
+        after
+    }
+
+    /// One article goes first, then the other comes, to what there is of it.
+    fn with_other_item(&self, command: &SentCommand) -> Self {
+        let mut after = self.clone();
+        if let SentCommand::ReplaceItemInCart { sku, new_sku, quantity, unit_price_cents, .. } = command {
+            after.items.remove(sku);
+            let held = after.items.get(new_sku).map_or(0, |&(held, _)| held);
+            after.items.insert(new_sku.clone(), (held.saturating_add(*quantity), *unit_price_cents));
         }
         after
     }

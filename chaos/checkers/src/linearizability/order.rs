@@ -50,7 +50,9 @@ impl OrderState {
                 if_so(lines.is_empty(), "order-without-lines");
                 if_so(command.order_total_cents() > u128::from(u64::MAX), "amount-overflow");
             }
-            SentCommand::ConfirmPayment { amount_cents, .. } => {
+            // What is paid can be shipped: only the payment can be refused.
+            SentCommand::ConfirmPayment { amount_cents, .. }
+            | SentCommand::ConfirmPaymentAndShip { amount_cents, .. } => {
                 if_so(self.status == Nothing, "order-not-placed");
                 if_so(self.status == Cancelled, "order-cancelled");
                 if_so(matches!(self.status, Paid | Shipped), "order-already-paid");
@@ -74,7 +76,7 @@ impl OrderState {
 
     /// The order after an accepted command.
     pub(crate) fn after(&self, command: &SentCommand) -> Self {
-        let mut after = Self { version: self.version + 1, ..self.clone() };
+        let mut after = Self { version: self.version + command.versions(), ..self.clone() };
         match command {
             SentCommand::PlaceOrder { customer_id, .. } => {
                 after.status = OrderStatus::Placed;
@@ -82,7 +84,9 @@ impl OrderState {
                 after.total_cents = u64::try_from(command.order_total_cents()).unwrap_or(u64::MAX);
             }
             SentCommand::ConfirmPayment { .. } => after.status = OrderStatus::Paid,
-            SentCommand::ShipOrder { .. } => after.status = OrderStatus::Shipped,
+            SentCommand::ShipOrder { .. } | SentCommand::ConfirmPaymentAndShip { .. } => {
+                after.status = OrderStatus::Shipped;
+            }
             SentCommand::CancelOrder { .. } => after.status = OrderStatus::Cancelled,
             _ => {}
         }

@@ -39,7 +39,7 @@ impl PaymentState {
 
     /// The payment after an accepted command.
     pub(crate) fn after(&self, command: &SentCommand) -> Self {
-        let mut after = Self { version: self.version + 1, ..self.clone() };
+        let mut after = Self { version: self.version + command.versions(), ..self.clone() };
         match command {
             SentCommand::ProcessPayment { amount_cents, .. } => after.processed_cents = Some(*amount_cents),
             SentCommand::RefundPayment { amount_cents, .. } => {

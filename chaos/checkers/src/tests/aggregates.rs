@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     finding,
-    scene::{cancel, confirm, place, ship},
+    scene::{cancel, confirm, confirm_and_ship, place, ship},
 };
 use crate::{Attempt, CheckInput, Finding, Request, Response};
 
@@ -15,6 +15,17 @@ struct Told(&'static str, Value, u64, u64, Value);
 fn accepted(version: u64, event_type: &str) -> Value {
     json!({"version": version, "replayed": false,
         "events": [{"event_id": format!("e-{version}"), "event_type": event_type, "version": version}]})
+}
+
+/// An acceptance with several events; `version` is the last one's.
+fn accepted_together(version: u64, event_types: &[&str]) -> Value {
+    let first = version + 1 - event_types.len() as u64;
+    let events: Vec<Value> = event_types
+        .iter()
+        .zip(first..)
+        .map(|(event_type, at)| json!({"event_id": format!("e-{at}"), "event_type": event_type, "version": at}))
+        .collect();
+    json!({"version": version, "replayed": false, "events": events})
 }
 
 fn refused(code: &str) -> Value {
@@ -95,6 +106,15 @@ fn holding() -> Vec<(&'static str, Vec<Told>)> {
                 Told("b", confirm("o-1"), 3, 0, Value::Null),
                 Told("", read(), 4, 5, shown("placed", 1)),
                 Told("", read(), 6, 7, shown("paid", 2)),
+            ],
+        ),
+        (
+            "a command with two events takes effect at one instant",
+            vec![
+                placed(),
+                Told("b", confirm_and_ship("o-1"), 3, 9, accepted_together(3, &["PaymentConfirmed", "OrderShipped"])),
+                Told("", read(), 4, 5, shown("placed", 1)),
+                Told("", read(), 6, 7, shown("shipped", 3)),
             ],
         ),
         (
@@ -200,6 +220,25 @@ fn breaking() -> Vec<(&'static str, Vec<Told>)> {
         (
             "another event than the command's",
             vec![placed(), Told("b", cancel("o-1"), 3, 4, accepted(2, "OrderShipped"))],
+        ),
+        (
+            "the first of two events shows without the second",
+            vec![
+                placed(),
+                Told("b", confirm_and_ship("o-1"), 3, 9, accepted_together(3, &["PaymentConfirmed", "OrderShipped"])),
+                Told("", read(), 4, 5, shown("paid", 2)),
+            ],
+        ),
+        (
+            "only one of two events was written",
+            vec![placed(), Told("b", confirm_and_ship("o-1"), 3, 4, accepted(2, "PaymentConfirmed"))],
+        ),
+        (
+            "two events in the wrong order",
+            vec![
+                placed(),
+                Told("b", confirm_and_ship("o-1"), 3, 4, accepted_together(3, &["OrderShipped", "PaymentConfirmed"])),
+            ],
         ),
         (
             "a payment gives back more than it took",

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Breakage, Change, assert_each_is_noticed, breakage,
-    bus_scene::{DEAD, QUEUE, SHARD, STRANGE, body},
+    bus_scene::{DEAD, QUEUE, UNDELIVERED, SHARD, STRANGE, body},
     finding,
     scene::Scene,
 };
@@ -213,7 +213,7 @@ fn dead_letters() -> Vec<Breakage> {
             let event = scene.event("cart-cart-2", 1).event_id;
             scene.input.truth.writes.retain(|write| write.key != format!("nexus-outbox/{event}"));
         }),
-        breakage("dead-letter-conservation", "still in the dead-letter queue", |scene| {
+        breakage("dead-letter-conservation", "still in a dead-letter queue", |scene| {
             let position = scene.step_at(DEAD, MessageStepKind::Deleted);
             scene.input.truth.messages.remove(position);
         }),
@@ -241,6 +241,22 @@ fn dead_letters() -> Vec<Breakage> {
             let mut waiting = event.clone();
             waiting.event_id.push('x');
             scene.step(0, "sqs", QUEUE, MessageStepKind::Accepted, "waits", &body(&waiting));
+        }),
+        breakage("dead-letter-conservation", "still in a dead-letter queue", |scene| {
+            let event = scene.event("cart-cart-2", 1);
+            scene.step(0, "sqs", UNDELIVERED, MessageStepKind::Accepted, "undelivered", &body(&event));
+        }),
+        breakage("dead-letter-conservation", "lost from `nexus-background-dlq` unseen: Expired", |scene| {
+            let mut event = scene.event("cart-cart-2", 1);
+            event.event_id.push('x');
+            scene.step(0, "sqs", UNDELIVERED, MessageStepKind::Accepted, "undelivered", &body(&event));
+            scene.step(0, "sqs", UNDELIVERED, MessageStepKind::Expired, "undelivered", "");
+        }),
+        breakage("delete-never-ahead", "deleted from `nexus-background-dlq`", |scene| {
+            let mut event = scene.event("cart-cart-2", 1);
+            event.event_id.push('x');
+            scene.step(0, "sqs", UNDELIVERED, MessageStepKind::Accepted, "undelivered", &body(&event));
+            scene.delete("dlq-1", UNDELIVERED, "undelivered");
         }),
         breakage("dead-letter-conservation", "came by no other way", |scene| {
             let event = scene.event("cart-cart-2", 1);

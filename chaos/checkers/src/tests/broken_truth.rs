@@ -10,6 +10,7 @@ use super::{
 use crate::{SchemaVersionStep, StorageWrite, canonical::event_hash, item::StoredEvent};
 
 const PLACED: &str = "nexus-events/order-o-1/1";
+const SHIPPED_AT_ONCE: &str = "nexus-events/order-o-3/3";
 const CONFIRMED: &str = "nexus-events/order-o-1/2";
 
 #[test]
@@ -103,6 +104,16 @@ fn durability() -> Vec<Breakage> {
         breakage("no-phantom", "does not say what the command", |scene| {
             scene.rewrite(CONFIRMED, "command_id", json!({"S": "ship"}));
         }),
+        breakage("whole-decisions", "PaymentConfirmed, OrderShipped", |scene| scene.forget(SHIPPED_AT_ONCE)),
+        breakage("whole-decisions", "PaymentConfirmed, OrderShipped", |scene| {
+            scene.rewrite(SHIPPED_AT_ONCE, "sk", json!({"N": "9"}));
+        }),
+        breakage("whole-decisions", "ItemRemovedFromCart, ItemAddedToCart", |scene| {
+            let position = scene.write_at("nexus-events/cart-cart-1/3");
+            let mut again = scene.input.truth.writes[position].clone();
+            image_of(&mut again.new_image)["sk"] = json!({"N": "4"});
+            scene.input.truth.writes.push(again);
+        }),
         breakage("no-phantom", "before its command was sent", |scene| {
             let position = scene.write_at(CONFIRMED);
             scene.input.truth.writes[position].at_ns = 1;
@@ -176,6 +187,12 @@ fn stream() -> Vec<Breakage> {
         }),
         breakage("stream-faithful", "tells MODIFY", |scene| {
             scene.input.truth.stream[0].event_name = "MODIFY".to_owned();
+        }),
+        // Of one transaction any may come first, but not after what another transaction added to them.
+        breakage("stream-faithful", "carried version 1 after version 3", |scene| {
+            let first = scene.input.truth.stream.iter().position(|record| record.key == "nexus-events/order-o-3/1");
+            let placed = scene.input.truth.stream.remove(first.unwrap());
+            scene.input.truth.stream.push(placed);
         }),
         breakage("stream-faithful", "carried version 1 after version 2", |scene| {
             let first = scene.input.truth.stream.iter().position(|record| record.key == PLACED).unwrap();

@@ -11,6 +11,7 @@ use crate::{AwsCall, MessageStep, MessageStepKind, SchemaVersionStep, StorageWri
 pub(crate) const SHARD: &str = "shardId-000000000000";
 pub(crate) const QUEUE: &str = "nexus-notifications";
 pub(crate) const DEAD: &str = "nexus-notifications-dlq";
+pub(crate) const UNDELIVERED: &str = "nexus-background-dlq";
 /// Partition key of a record that is no event.
 pub(crate) const STRANGE: &str = "strange-1";
 
@@ -273,9 +274,13 @@ fn shown(events: &[StoredEvent]) -> Value {
             "status": "processed", "order_id": "o-1", "method": "card", "processed_cents": 1000, "refunded_cents": 0});
     }
     let payment = json!({"payment_id": "p-1", "amount_cents": 1000});
-    let shipment = json!({"carrier": "Post", "tracking_number": "T-100"});
+    let order_id = last.stream.trim_start_matches("order-");
+    let shipment = match order_id {
+        "o-3" => json!({"carrier": "Download", "tracking_number": "T-200"}),
+        _ => json!({"carrier": "Post", "tracking_number": "T-100"}),
+    };
     let status = ["placed", "paid", "shipped"][events.len() - 1];
-    json!({"kind": "order", "stream": last.stream, "version": last.version, "order_id": "o-1", "status": status,
+    json!({"kind": "order", "stream": last.stream, "version": last.version, "order_id": order_id, "status": status,
         "customer_id": "c-1", "currency": "EUR", "total_cents": 1000,
         "lines": [{"sku": "SKU-1", "quantity": 2, "unit_price_cents": 500}],
         "payments": if events.len() > 1 { json!([payment]) } else { json!([]) },

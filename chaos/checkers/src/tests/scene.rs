@@ -52,6 +52,40 @@ fn add_to_cart(cart: &str) -> Value {
         "unit_price_cents": 500})
 }
 
+fn replace_in_cart(cart: &str) -> Value {
+    json!({"type": "ReplaceItemInCart", "cart_id": cart, "sku": "SKU-1", "new_sku": "SKU-2", "quantity": 3,
+        "unit_price_cents": 700})
+}
+
+pub(crate) fn confirm_and_ship(order: &str) -> Value {
+    json!({"type": "ConfirmPaymentAndShip", "order_id": order, "payment_id": "p-1", "amount_cents": 1000,
+        "carrier": "Download", "tracking_number": "T-200"})
+}
+
+/// What one of a command's events says.
+fn payload_of(body: &Value, event_type: &str) -> Value {
+    let fields = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), body[*name].clone())).collect();
+    match (body["type"].as_str(), event_type) {
+        (Some("ConfirmPaymentAndShip"), "PaymentConfirmed") => fields(&["order_id", "payment_id", "amount_cents"]),
+        (Some("ConfirmPaymentAndShip"), _) => fields(&["order_id", "carrier", "tracking_number"]),
+        (Some("ReplaceItemInCart"), "ItemRemovedFromCart") => fields(&["cart_id", "sku"]),
+        (Some("ReplaceItemInCart"), _) => {
+            let mut added: Value = fields(&["cart_id", "quantity", "unit_price_cents"]);
+            added["sku"] = body["new_sku"].clone();
+            added["customer_id"] = json!("c-1");
+            added
+        }
+        _ => {
+            let mut payload = body.clone();
+            payload.as_object_mut().expect("an object").remove("type");
+            if event_type == "OrderPlaced" {
+                payload["total_cents"] = json!(1000);
+            }
+            payload
+        }
+    }
+}
+
 impl Scene {
     /// A run without any fault of the system, with every kind of answer in it.
     pub(crate) fn sound() -> Self {
@@ -72,6 +106,10 @@ impl Scene {
         scene.view("o-2", 404, json!({"code": "order-not-found", "outcome": "refused"}));
         scene.carry_out("add", "customer", add_to_cart("cart-1"));
         scene.not_applied("add-2", "customer", add_to_cart("cart-2"));
+        scene.carry_out("replace", "customer", replace_in_cart("cart-1"));
+        scene.carry_out("place-3", "customer", place("o-3"));
+        scene.carry_out("at-once", "system", confirm_and_ship("o-3"));
+        scene.tear_the_last_transaction();
         scene.batch(&["other/a", "other/b"]);
         scene.update_with_read("counter/x");
         scene.update_with_read("counter/x");
@@ -246,64 +284,85 @@ impl Scene {
         begun_ns
     }
 
-    /// One transaction: event, record and stream record.
+    /// One transaction: events, record and stream records.
     fn commit(&mut self, key: &str, body: &Value, is_delivered: bool) {
         let command = SentCommand::read(body).expect("a command");
-        let event = self.next_event(key, body, &command);
-        let event_key = format!("{EVENTS}/{}/{}", event.stream, event.version);
-        let call = self.call("TransactWriteItems", vec![event_key.clone(), format!("{ANSWERS}/{key}")], true);
+        let events = self.next_events(key, body, &command);
+        let (first, last) = (events.first().expect("an event"), events.last().expect("an event"));
+        let keys = events.iter().map(|event| format!("{EVENTS}/{}/{}", event.stream, event.version));
+        let keys: Vec<String> = keys.chain([format!("{ANSWERS}/{key}")]).collect();
+        let call = self.call("TransactWriteItems", keys.clone(), true);
         let sent = self.input.truth.calls.last_mut().expect("the call");
         sent.is_transaction = true;
-        sent.client_token = Some(format!("token-{key}-{}", event.version));
+        sent.client_token = Some(format!("token-{key}-{}", first.version));
         sent.delivered = is_delivered;
-        let answer = json!({"aggregate": event.stream, "version": event.version, "replayed": false,
-            "events": [{"event_id": event.event_id, "event_type": event.event_type, "version": event.version}]});
+        let told: Vec<Value> = events
+            .iter()
+            .map(|event| json!({"event_id": event.event_id, "event_type": event.event_type, "version": event.version}))
+            .collect();
+        let answer = json!({"aggregate": last.stream, "version": last.version, "replayed": false, "events": told});
+        let ids: Vec<Value> = events.iter().map(|event| json!({"S": event.event_id})).collect();
         let record = json!({"pk": {"S": key}, "payload_digest": {"S": payload_digest(body)}, "outcome": {"S": "accepted"},
-            "answer": {"S": answer.to_string()}, "stream": {"S": event.stream}, "event_ids": {"L": [{"S": event.event_id}]},
-            "first_version": {"N": event.version.to_string()}, "last_version": {"N": event.version.to_string()},
+            "answer": {"S": answer.to_string()}, "stream": {"S": last.stream}, "event_ids": {"L": ids},
+            "first_version": {"N": first.version.to_string()}, "last_version": {"N": last.version.to_string()},
             "recorded_at_ms": {"N": "1"}});
         self.accepted.insert(key.to_owned(), answer);
-        self.heads.insert(event.stream.clone(), (event.version, event.hash.clone()));
-        self.write(call, EVENTS, event_key.clone(), image(&event));
+        self.heads.insert(last.stream.clone(), (last.version, last.hash.clone()));
+        for (event, event_key) in events.iter().zip(&keys) {
+            self.write(call, EVENTS, event_key.clone(), image(event));
+        }
         self.write(call, ANSWERS, format!("{ANSWERS}/{key}"), record);
-        self.input.truth.stream.push(StreamRecord {
-            at_ns: self.now_ns + 5,
-            table: EVENTS.to_owned(),
-            shard: "shard-1".to_owned(),
-            sequence_number: format!("{call:020}"),
-            event_name: "INSERT".to_owned(),
-            key: event_key,
-            new_image: Some(image(&event).into()),
-        });
+        for (position, (event, event_key)) in events.iter().zip(&keys).enumerate() {
+            self.input.truth.stream.push(StreamRecord {
+                at_ns: self.now_ns + 5,
+                table: EVENTS.to_owned(),
+                shard: "shard-1".to_owned(),
+                sequence_number: format!("{:020}", call * 10 + position as u64),
+                event_name: "INSERT".to_owned(),
+                key: event_key.clone(),
+                new_image: Some(image(event).into()),
+            });
+        }
     }
 
-    fn next_event(&self, key: &str, body: &Value, command: &SentCommand) -> StoredEvent {
+    /// The stream carries the later of the last two events first, and the earlier a little later.
+    fn tear_the_last_transaction(&mut self) {
+        let records = &mut self.input.truth.stream;
+        let last = records.len() - 1;
+        let numbers = (records[last - 1].sequence_number.clone(), records[last].sequence_number.clone());
+        records.swap(last - 1, last);
+        (records[last - 1].sequence_number, records[last].sequence_number) = numbers;
+        records[last].at_ns += 1;
+    }
+
+    /// The events of a command, chained.
+    fn next_events(&self, key: &str, body: &Value, command: &SentCommand) -> Vec<StoredEvent> {
         let stream = command.aggregate();
         let head = self.heads.get(&stream).cloned();
-        let (version, previous_hash) = head.unwrap_or_else(|| (0, HASH_BEFORE_FIRST.to_owned()));
-        let mut payload = body.clone();
-        payload.as_object_mut().expect("an object").remove("type");
-        let event_type = command.event_type().to_owned();
-        if event_type == "OrderPlaced" {
-            payload["total_cents"] = json!(1000);
+        let (mut version, mut previous_hash) = head.unwrap_or_else(|| (0, HASH_BEFORE_FIRST.to_owned()));
+        let mut events = Vec::new();
+        for event_type in command.event_types() {
+            version += 1;
+            let mut event = StoredEvent {
+                schema_version: if *event_type == "OrderPlaced" { 2 } else { 1 },
+                event_id: format!("event-{stream}-{version}"),
+                stream: stream.clone(),
+                version,
+                event_type: (*event_type).to_owned(),
+                payload: canonical_json(&payload_of(body, event_type)),
+                recorded_at_ms: self.now_ns / 1_000_000,
+                command_id: key.to_owned(),
+                causation_id: key.to_owned(),
+                correlation_id: key.to_owned(),
+                trace_context: None,
+                previous_hash,
+                hash: String::new(),
+            };
+            event.hash = event_hash(&event);
+            previous_hash = event.hash.clone();
+            events.push(event);
         }
-        let mut event = StoredEvent {
-            schema_version: if event_type == "OrderPlaced" { 2 } else { 1 },
-            event_id: format!("event-{stream}-{}", version + 1),
-            stream,
-            version: version + 1,
-            event_type,
-            payload: canonical_json(&payload),
-            recorded_at_ms: self.now_ns / 1_000_000,
-            command_id: key.to_owned(),
-            causation_id: key.to_owned(),
-            correlation_id: key.to_owned(),
-            trace_context: None,
-            previous_hash,
-            hash: String::new(),
-        };
-        event.hash = event_hash(&event);
-        event
+        events
     }
 
     pub(crate) fn call(&mut self, operation: &str, keys: Vec<String>, is_write: bool) -> u64 {

@@ -76,6 +76,22 @@ impl Context<'_> {
             .min(nanoseconds(self.assumptions.stream_lag_max_ms))
     }
 
+    /// The order in which the records of one transaction, known by the key of its first item, enter a stream, and how long
+    /// each becomes readable after the one before it.
+    pub fn torn(&mut self, logical_key: &str, records: usize) -> (Vec<usize>, Duration) {
+        let mut order: Vec<usize> = (0..records).collect();
+        let share = self.assumptions.stream_torn_share;
+        if records < 2 || share <= 0.0 || self.entropy.next_fraction("stream-torn", logical_key) >= share {
+            return (order, Duration::ZERO);
+        }
+        for last in (1..records).rev() {
+            let other = self.entropy.next_u64("stream-torn-order", logical_key) % (last as u64 + 1);
+            order.swap(last, other as usize);
+        }
+        let drawn = self.entropy.next_fraction("stream-torn-apart", logical_key);
+        (order, nanoseconds(drawn * self.assumptions.stream_torn_max_ms) / (records as u32 - 1))
+    }
+
     fn lag(&mut self, purpose: &str, logical_key: &str, p50_ms: f64, p99_ms: f64) -> Duration {
         if p50_ms <= 0.0 {
             return Duration::ZERO;

@@ -38,6 +38,14 @@ pub struct TimeToLive {
     pub is_enabled: bool,
 }
 
+/// What a write did to an item.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub key: ItemKey,
+    pub old: Option<Arc<Item>>,
+    pub new: Option<Arc<Item>>,
+}
+
 #[derive(Clone, Debug)]
 pub struct Table {
     pub name: Arc<str>,
@@ -184,27 +192,48 @@ impl Table {
 
     /// Puts an item, or removes it, with everything that follows: index rows, the stream record, the journal, its expiry.
     pub fn write(&mut self, context: &mut Context<'_>, key: &ItemKey, new: Option<Arc<Item>>, is_expiry: bool) {
+        if let Some(change) = self.store(context, key, new) {
+            self.append_record(context, &change, is_expiry, Duration::ZERO);
+        }
+    }
+
+    /// The stream records of the changes that one transaction made here. They need not become readable at one moment.
+    pub fn append_together(&mut self, context: &mut Context<'_>, changes: &[Change]) {
+        let Some(first) = changes.first() else { return };
+        let (order, apart) = match self.stream.is_some() && changes.len() > 1 {
+            true => context.torn(&self.logical(&first.key), changes.len()),
+            false => ((0..changes.len()).collect(), Duration::ZERO),
+        };
+        let mut behind = Duration::ZERO;
+        for index in order {
+            self.append_record(context, &changes[index], false, behind);
+            behind += apart;
+        }
+    }
+
+    /// All that follows a write but its stream record; `None` if nothing changed.
+    pub fn store(&mut self, context: &mut Context<'_>, key: &ItemKey, new: Option<Arc<Item>>) -> Option<Change> {
         let old = self.items.get(key).cloned();
         if old.as_deref() == new.as_deref() {
-            return;
+            return None;
         }
         self.count(old.as_deref(), new.as_deref());
         self.write_indexes(context, key, old.as_deref(), new.as_ref());
-        self.append_record(context, key, &old, &new, is_expiry);
         if context.journal.keeps() {
             context.journal.push(RawEntry::Write {
                 call_sequence: context.call_sequence,
                 at: context.now,
                 table: self.name.clone(),
                 key: self.logical(key),
-                old_image: old,
+                old_image: old.clone(),
                 new_image: new.clone(),
             });
         }
         if let Some(item) = &new {
             self.schedule_expiry(context, key, item);
         }
-        self.items.set(context.now, context.now, key.clone(), new);
+        self.items.set(context.now, context.now, key.clone(), new.clone());
+        Some(Change { key: key.clone(), old, new })
     }
 
     /// Storage changes behind the API: no stream record and no index row follows, as when bytes are damaged.
@@ -243,14 +272,9 @@ impl Table {
         }
     }
 
-    fn append_record(
-        &mut self,
-        context: &mut Context<'_>,
-        key: &ItemKey,
-        old: &Option<Arc<Item>>,
-        new: &Option<Arc<Item>>,
-        is_expiry: bool,
-    ) {
+    /// `behind` is how long it becomes readable after what its shard's lag alone would make it.
+    fn append_record(&mut self, context: &mut Context<'_>, change: &Change, is_expiry: bool, behind: Duration) {
+        let Change { key, old, new } = change;
         if self.stream.is_none() {
             return;
         }
@@ -277,7 +301,7 @@ impl Table {
         };
         let Some(stream) = &mut self.stream else { return };
         let Some((shard, sequence, visible_at)) =
-            stream.append(key.hash, record, |shard, window| context.stream_lag(shard, window))
+            stream.append(key.hash, record, behind, |shard, window| context.stream_lag(shard, window))
         else {
             return;
         };

@@ -15,7 +15,7 @@ use super::{
     item::{Planned, plan, take_read_capacity, take_write_capacity, target, write_cost, write_projected},
     key::ItemKey,
     request::{ReturnConsumedCapacity, TransactGet, TransactWrite, Write},
-    table::Table,
+    table::{Change, Table},
     value::{Item, item_size_bytes},
 };
 use crate::interface::UnixNanos;
@@ -203,13 +203,20 @@ pub fn commit(
     match prepared {
         Prepared::Repeated => add_read_costs(dynamodb, transaction, &mut consumed),
         Prepared::Writes(planned) => {
+            let mut changes = BTreeMap::<&str, Vec<Change>>::new();
             for (write, (planned, cost)) in transaction.writes.iter().zip(planned) {
                 consumed.entry(write.table.clone()).or_default().add(&cost);
                 // A table deleted meanwhile takes its items with it.
                 let Some(table) = dynamodb.tables.get_mut(&write.table) else { continue };
                 table.locks.remove(&planned.key);
                 if !planned.is_check {
-                    table.write(context, &planned.key, planned.new, false);
+                    let change = table.store(context, &planned.key, planned.new);
+                    changes.entry(&write.table).or_default().extend(change);
+                }
+            }
+            for (table, changes) in changes {
+                if let Some(table) = dynamodb.tables.get_mut(table) {
+                    table.append_together(context, &changes);
                 }
             }
             if let Some(token) = &transaction.token {

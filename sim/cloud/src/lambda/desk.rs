@@ -15,6 +15,8 @@ use crate::{
 pub enum Purpose {
     /// The invocation's time is over.
     Timeout { request_id: String },
+    /// The process that has the invocation dies.
+    Death { request_id: String },
     /// No environment came for a waiting invocation.
     PlacementExpired { function: String, ticket: u64 },
     /// An invocation that a fault delayed.

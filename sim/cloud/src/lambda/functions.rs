@@ -34,6 +34,8 @@ const ASYNC_RETRY_DELAYS: [Duration; 2] = [Duration::from_secs(60), Duration::fr
 const ASYNC_MAX_AGE: Duration = Duration::from_secs(6 * 3600);
 const ASYNC_FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const ASYNC_MAX_BACKOFF: Duration = Duration::from_secs(300);
+/// A process that a fault kills lives this long with its invocation.
+const TIME_TO_DIE: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub struct Function {
@@ -74,6 +76,8 @@ pub struct Functions {
     running: BTreeMap<String, Invocation>,
     events: BTreeMap<u64, AsyncEvent>,
     delayed: BTreeMap<u64, Invocation>,
+    /// By the invocation that a process dies of: the environment that goes on without it.
+    dying: BTreeMap<String, IdleEnvironment>,
     last_ticket: u64,
     busy: u32,
 }
@@ -94,6 +98,7 @@ impl Functions {
             running: BTreeMap::new(),
             events: BTreeMap::new(),
             delayed: BTreeMap::new(),
+            dying: BTreeMap::new(),
             last_ticket: 0,
             busy: 0,
         }
@@ -255,6 +260,7 @@ impl Functions {
         function.busy += 1;
         self.busy += 1;
         let request_id = invocation.request_id.clone();
+        let (dying_id, environment_name) = (request_id.clone(), name.clone());
         desk.note(
             &invocation.function,
             MessageStepKind::Invoked,
@@ -270,7 +276,13 @@ impl Functions {
             // As above: the result of an overlapping poller reaches nobody.
             let _ = self.place(desk, twin);
         }
-        if quirks.contains(&Quirk::UnreachableTarget) {
+        if quirks.contains(&Quirk::FunctionDies) {
+            // A fresh process of the same environment goes on waiting where the one that dies asked.
+            let successor = IdleEnvironment { call_sequence, name: environment_name, quirks: Vec::new() };
+            self.dying.insert(dying_id.clone(), successor);
+            desk.wake_after(TIME_TO_DIE, Purpose::Death { request_id: dying_id });
+            Placed::Nowhere
+        } else if quirks.contains(&Quirk::UnreachableTarget) {
             Placed::Nowhere
         } else {
             Placed::With { call_sequence, answer }
@@ -287,14 +299,31 @@ impl Functions {
         }
         let quirks = desk.context.quirks.to_vec();
         let idle = IdleEnvironment { call_sequence: desk.context.call_sequence, name: environment, quirks };
-        let Some(function) = self.by_name.get_mut(name) else { return Execution::Wait };
-        let Some((_, invocation)) = function.waiting.pop_front() else {
-            function.idle.push(idle);
-            return Execution::Wait;
-        };
-        match self.dispatch(desk, idle, invocation) {
+        match self.serve(desk, name, idle) {
             Placed::With { answer, .. } => Execution::Answer(Ok(answer)),
             Placed::Nowhere => Execution::Wait,
+        }
+    }
+
+    /// Gives an environment the invocation that has waited longest, or lets it wait for one.
+    fn serve(&mut self, desk: &mut Desk<'_, '_>, name: &str, idle: IdleEnvironment) -> Placed {
+        let Some(function) = self.by_name.get_mut(name) else { return Placed::Nowhere };
+        match function.waiting.pop_front() {
+            Some((_, invocation)) => self.dispatch(desk, idle, invocation),
+            None => {
+                function.idle.push(idle);
+                Placed::Nowhere
+            }
+        }
+    }
+
+    /// A process that got this invocation is dead before it did anything.
+    pub fn died(&mut self, desk: &mut Desk<'_, '_>, request_id: &str) {
+        let Some(successor) = self.dying.remove(request_id) else { return };
+        let Some(name) = self.running.get(request_id).map(|invocation| invocation.function.clone()) else { return };
+        self.end(desk, request_id, Ended::Exited);
+        if let Placed::With { call_sequence, answer } = self.serve(desk, &name, successor) {
+            desk.context.complete(call_sequence, Ok(answer));
         }
     }
 
@@ -325,7 +354,9 @@ impl Functions {
             return Execution::Answer(Err(errors::invalid_request_id()));
         }
         let payload = request["Payload"].as_str().unwrap_or_default().to_owned();
+        let dies = desk.context.quirks.contains(&Quirk::FunctionDies);
         let ended = match (is_error, payload.len() > super::MAX_SYNCHRONOUS_BYTES) {
+            _ if dies => Ended::Exited,
             (_, true) => Ended::TooLarge { bytes: payload.len() },
             (true, _) => Ended::Error { payload, kind: request["ErrorType"].as_str().map(str::to_owned) },
             (false, _) => Ended::Success { payload },

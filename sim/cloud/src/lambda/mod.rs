@@ -216,6 +216,7 @@ impl SimulatedService for Lambda {
         let Some(purpose) = self.purposes.take(token) else { return };
         self.at_desk(context, |lambda, desk| match purpose {
             Purpose::Timeout { request_id } => lambda.functions.timed_out(desk, &request_id),
+            Purpose::Death { request_id } => lambda.functions.died(desk, &request_id),
             Purpose::PlacementExpired { function, ticket } => {
                 lambda.functions.placement_expired(desk, &function, ticket);
             }

@@ -42,8 +42,15 @@ pub struct Delivery {
     /// FIFO deliveries of a group to one subscriber go one after the other.
     lane: Option<(String, String)>,
     lag: Duration,
-    /// The first attempt does not get through.
-    unreachable_once: bool,
+    /// What becomes of the first attempt, if a fault decides it.
+    first_attempt: Option<Foiled>,
+}
+
+/// How an attempt ends that never reaches its subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Foiled {
+    Unreachable,
+    Refused,
 }
 
 /// The pause before the next attempt after so many.
@@ -106,7 +113,11 @@ impl Sns {
             dead: None,
             lane: message.group.clone().filter(|_| fifo).map(|group| (arn.to_owned(), group)),
             lag: lag(context, fifo, subscription, message) + quirks.delay,
-            unreachable_once: quirks.unreachable,
+            first_attempt: match (quirks.refused, quirks.unreachable) {
+                (true, _) => Some(Foiled::Refused),
+                (_, true) => Some(Foiled::Unreachable),
+                _ => None,
+            },
         })
     }
 
@@ -125,7 +136,7 @@ impl Sns {
     fn attempt(&mut self, context: &mut ServiceContext<'_>, id: u64, delay: Duration) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         delivery.attempts += 1;
-        if std::mem::take(&mut delivery.unreachable_once) {
+        if delivery.first_attempt.is_some() {
             context.wake_at(context.now.plus(delay), id);
             return;
         }
@@ -144,7 +155,16 @@ impl Sns {
 
     /// An attempt that never reached its subscriber is over.
     pub(super) fn unreached(&mut self, context: &mut ServiceContext<'_>, id: u64) {
-        self.attempted(context, id, InternalAnswer::NoAnswer);
+        let foiled = self.deliveries.get_mut(&id).and_then(|delivery| delivery.first_attempt.take());
+        let answer = match foiled {
+            Some(Foiled::Refused) => InternalAnswer::Error {
+                status: 403,
+                code: "AccessDenied".to_owned(),
+                message: "Access to the resource is denied.".to_owned(),
+            },
+            _ => InternalAnswer::NoAnswer,
+        };
+        self.attempted(context, id, answer);
     }
 
     /// What became of an attempt.

@@ -20,6 +20,8 @@ pub struct Quirks {
     pub delete_does_not_stick: bool,
     /// The subscriber cannot be reached.
     pub unreachable: bool,
+    /// The subscriber refuses for good.
+    pub refused: bool,
 }
 
 impl Quirks {
@@ -36,7 +38,12 @@ impl Quirks {
                 Quirk::DelayDelivery { by_ms } => found.delay += Duration::from_millis(*by_ms),
                 Quirk::DeleteDoesNotStick => found.delete_does_not_stick = true,
                 Quirk::UnreachableTarget => found.unreachable = true,
-                Quirk::ExpireIterator | Quirk::Trim | Quirk::StayPending { .. } | Quirk::FailVersion => {}
+                Quirk::RefusedDelivery => found.refused = true,
+                Quirk::ExpireIterator
+                | Quirk::Trim
+                | Quirk::StayPending { .. }
+                | Quirk::FailVersion
+                | Quirk::FunctionDies => {}
             }
         }
         found

@@ -239,11 +239,13 @@ impl Stream {
     /// a shard in one window of time: what is written together arrives together, for a shard carries its records in one pipe.
     /// (Were each record late by itself, one late record would hold up all behind it, and a busy shard would be later by far
     /// than the lags that were measured, which are those of whole records as readers saw them.)
+    /// `behind` comes on top for records of a transaction that follow others of it.
     /// Returns the shard and the sequence number, and the time from which it is readable.
     pub fn append(
         &mut self,
         hash: u64,
         mut record: StreamRecord,
+        behind: Duration,
         lag_of: impl FnOnce(&str, u64) -> Duration,
     ) -> Option<(String, u64, UnixNanos)> {
         self.maintain(record.created_at);
@@ -260,7 +262,7 @@ impl Stream {
             shard.lag = Some((window, lag_of(&shard.id, window)));
         }
         let lag = shard.lag.map_or(Duration::ZERO, |(_, lag)| lag);
-        record.visible_at = record.created_at.plus(lag).max(shard.last_visible_at);
+        record.visible_at = record.created_at.plus(lag + behind).max(shard.last_visible_at);
         shard.last_visible_at = record.visible_at;
         shard.appended += 1;
         let visible_at = record.visible_at;

@@ -239,3 +239,38 @@ fn an_environment_that_dies_at_work_is_found_out_by_the_time_out() {
     assert_eq!(world.invoked.len(), 2);
     assert!(world.invoked[1].at.since(world.invoked[0].at) >= 3 * SECOND);
 }
+
+#[test]
+fn a_function_that_dies_is_an_error_whatever_it_did() {
+    for operation in ["NextInvocation", "InvocationResponse"] {
+        let mut world = World::with_function(quick(), 0);
+        world.plan(Service::Lambda, operation, 0, quirk(Quirk::FunctionDies));
+        world.host("f");
+        let call = world.send("POST", INVOKE, &[], &json!({}));
+        let response = world.answer(call);
+        assert_eq!(response.status, 200, "{operation}");
+        let body = String::from_utf8_lossy(&response.body);
+        assert!(body.contains("Runtime.ExitError"), "{operation}: {body}");
+        let did_its_work = operation == "InvocationResponse";
+        assert_eq!(world.invoked.len(), usize::from(did_its_work), "{operation}");
+        // Another process takes its place.
+        let call = world.send("POST", INVOKE, &[], &json!({}));
+        assert_eq!(world.answer(call).status, 200);
+        assert_eq!(world.invoked.len(), 1 + usize::from(did_its_work), "{operation}");
+        world.assert_journal_is_whole();
+    }
+}
+
+#[test]
+fn a_batch_comes_again_after_its_function_died() {
+    for operation in ["NextInvocation", "InvocationResponse"] {
+        let mut world = World::with_function(quick(), 0);
+        world.plan(Service::Lambda, operation, 0, quirk(Quirk::FunctionDies));
+        world.host("f");
+        let kinesis = install_kinesis(&mut world, 1);
+        kinesis.lock().unwrap().put(0, "key", START);
+        world.map(STREAM_ARN, json!({"StartingPosition": "TRIM_HORIZON"}));
+        world.wait(10 * SECOND);
+        assert_eq!(world.invoked.len(), if operation == "NextInvocation" { 1 } else { 2 }, "{operation}");
+    }
+}

@@ -46,6 +46,7 @@ fn fault() -> impl Strategy<Value = (usize, CallPlan)> {
         Just(CallPlan { answer: AnswerFate::Reset, ..CallPlan::default() }),
         Just(CallPlan { answer: AnswerFate::Hang, ..CallPlan::default() }),
         Just(CallPlan { quirks: vec![Quirk::Duplicate], ..CallPlan::default() }),
+        Just(CallPlan { quirks: vec![Quirk::FunctionDies], ..CallPlan::default() }),
         Just(CallPlan { quirks: vec![Quirk::DelayDelivery { by_ms: 500 }], ..CallPlan::default() }),
     ];
     (0usize..8, plan)

@@ -1,5 +1,5 @@
 //! Makes the bus, or finds that it is there already: core stream, background topic, notification queue with its
-//! dead-letter queue, and the subscription between topic and queue.
+//! dead-letter queue, and the subscription between topic and queue, which has a dead-letter queue of its own.
 
 mod queues;
 mod stream;
@@ -21,6 +21,8 @@ pub struct BusNames {
     pub notification_queue: String,
     /// Where SQS moves what was received too often.
     pub notification_dead_letters: String,
+    /// Where SNS puts what it could not deliver to the notification queue.
+    pub background_dead_letters: String,
 }
 
 impl Default for BusNames {
@@ -30,6 +32,7 @@ impl Default for BusNames {
             background_topic: "nexus-background".to_owned(),
             notification_queue: "nexus-notifications".to_owned(),
             notification_dead_letters: "nexus-notifications-dlq".to_owned(),
+            background_dead_letters: "nexus-background-dlq".to_owned(),
         }
     }
 }
@@ -125,9 +128,11 @@ pub async fn provision_bus(
     let topics = topic::Topics::new(platform, &endpoints.sns);
     let topic_arn = topics.provide(&names.background_topic, &mut parts).await?;
     let queues = queues::Queues::new(platform, &endpoints.sqs);
-    let dead_letters_arn = queues.provide_dead_letters(definition, &mut parts).await?;
+    let dead_letters_arn =
+        queues.provide_dead_letters(&names.notification_dead_letters, definition, &mut parts).await?.arn;
     let queue_arn = queues.provide_home(definition, &dead_letters_arn, &topic_arn, &mut parts).await?;
-    parts.push(topics.subscribe(&topic_arn, &queue_arn, &names.notification_queue).await?);
+    let undelivered_arn = queues.provide_undelivered(definition, &topic_arn, &mut parts).await?;
+    parts.push(topics.subscribe(&topic_arn, &queue_arn, &undelivered_arn, &names.notification_queue).await?);
     Ok(parts)
 }
 

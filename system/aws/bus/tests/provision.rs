@@ -17,6 +17,7 @@ use support::{Reply, Seen, config, serve};
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:nexus-background";
 const QUEUE: &str = "arn:aws:sqs:us-east-1:123456789012:nexus-notifications";
 const DEAD_LETTERS: &str = "arn:aws:sqs:us-east-1:123456789012:nexus-notifications-dlq";
+const UNDELIVERED: &str = "arn:aws:sqs:us-east-1:123456789012:nexus-background-dlq";
 const SUBSCRIPTION: &str = "arn:aws:sns:us-east-1:123456789012:nexus-background:subscription-1";
 
 fn ok(body: Value) -> Reply {
@@ -84,11 +85,21 @@ fn dead_letter_attributes() -> Value {
     json!({"QueueArn": DEAD_LETTERS, "MessageRetentionPeriod": "1209600"})
 }
 
+fn undelivered_attributes() -> Value {
+    json!({
+        "QueueArn": UNDELIVERED, "MessageRetentionPeriod": "1209600", "Policy": policy(UNDELIVERED).to_string(),
+    })
+}
+
+fn subscription_redrive_policy() -> String {
+    json!({"deadLetterTargetArn": UNDELIVERED}).to_string()
+}
+
 fn redrive_policy() -> Value {
     json!({"deadLetterTargetArn": DEAD_LETTERS, "maxReceiveCount": 5})
 }
 
-fn policy() -> Value {
+fn policy(queue: &str) -> Value {
     json!({
         "Version": "2012-10-17",
         "Statement": [{
@@ -96,14 +107,14 @@ fn policy() -> Value {
             "Effect": "Allow",
             "Principal": {"Service": "sns.amazonaws.com"},
             "Action": "sqs:SendMessage",
-            "Resource": QUEUE,
+            "Resource": queue,
             "Condition": {"ArnEquals": {"aws:SourceArn": TOPIC}},
         }],
     })
 }
 
 fn queue_attributes() -> Value {
-    json!({"QueueArn": QUEUE, "RedrivePolicy": redrive_policy().to_string(), "Policy": policy().to_string()})
+    json!({"QueueArn": QUEUE, "RedrivePolicy": redrive_policy().to_string(), "Policy": policy(QUEUE).to_string()})
 }
 
 /// Every answer that is needed where nothing is missing, in the order of the calls.
@@ -116,8 +127,13 @@ fn everything_there() -> Vec<Reply> {
         attributes(dead_letter_attributes()),
         url("nexus-notifications"),
         attributes(queue_attributes()),
+        url("nexus-background-dlq"),
+        attributes(undelivered_attributes()),
         subscriptions(&[QUEUE]),
-        subscription_attributes(&[("RawMessageDelivery", "true")]),
+        subscription_attributes(&[
+            ("RawMessageDelivery", "true"),
+            ("RedrivePolicy", &subscription_redrive_policy()),
+        ]),
     ]
 }
 
@@ -178,6 +194,8 @@ fn parts(created: bool) -> Vec<ProvisionedPart> {
         (BusPart::Queue, "nexus-notifications-dlq"),
         (BusPart::Queue, "nexus-notifications"),
         (BusPart::QueuePolicy, "nexus-notifications"),
+        (BusPart::Queue, "nexus-background-dlq"),
+        (BusPart::QueuePolicy, "nexus-background-dlq"),
         (BusPart::Subscription, "nexus-notifications"),
     ]
     .map(|(part, name)| ProvisionedPart { part, name: name.to_owned(), created })
@@ -188,6 +206,8 @@ fn parts(created: bool) -> Vec<ProvisionedPart> {
 async fn a_bus_is_made_as_defined_and_waited_for() {
     let mut bare = queue_attributes();
     bare.as_object_mut().unwrap().remove("Policy");
+    let mut bare_undelivered = undelivered_attributes();
+    bare_undelivered.as_object_mut().unwrap().remove("Policy");
     let replies = vec![
         ok(json!({})),
         error(400, "ResourceNotFoundException"),
@@ -204,6 +224,10 @@ async fn a_bus_is_made_as_defined_and_waited_for() {
         url("nexus-notifications"),
         attributes(bare),
         ok(json!({})),
+        no_such_queue(),
+        url("nexus-background-dlq"),
+        attributes(bare_undelivered),
+        ok(json!({})),
         subscriptions(&[]),
         xml("Subscribe", &format!("<SubscriptionArn>{SUBSCRIPTION}</SubscriptionArn>")),
     ];
@@ -215,17 +239,31 @@ async fn a_bus_is_made_as_defined_and_waited_for() {
     let queues: Vec<Value> = provisioning.seen.iter().filter(|seen| call(seen) == "CreateQueue").map(body).collect();
     let retention = json!({"MessageRetentionPeriod": "1209600"});
     assert_eq!(queues[0], json!({"QueueName": "nexus-notifications-dlq", "Attributes": retention}));
+    assert_eq!(queues[2], json!({"QueueName": "nexus-background-dlq", "Attributes": retention}));
     assert_eq!(queues[1]["QueueName"], "nexus-notifications");
     let redrive: Value = serde_json::from_str(queues[1]["Attributes"]["RedrivePolicy"].as_str().unwrap()).unwrap();
     assert_eq!(redrive, json!({"deadLetterTargetArn": DEAD_LETTERS, "maxReceiveCount": "5"}));
     assert_eq!(queues[1]["Attributes"]["VisibilityTimeout"], "30");
-    let set = provisioning.body("SetQueueAttributes");
-    assert_eq!(serde_json::from_str::<Value>(set["Attributes"]["Policy"].as_str().unwrap()).unwrap(), policy());
+    let set = provisioning.seen.iter().filter(|seen| call(seen) == "SetQueueAttributes").map(body);
+    let policies: Vec<Value> =
+        set.map(|set| serde_json::from_str(set["Attributes"]["Policy"].as_str().unwrap()).unwrap()).collect();
+    assert_eq!(policies, [policy(QUEUE), policy(UNDELIVERED)]);
     let subscribe = &provisioning.seen.last().unwrap().body;
     assert_eq!(field(subscribe, "Protocol").as_deref(), Some("sqs"));
     assert_eq!(field(subscribe, "Endpoint").map(|arn| arn.replace("%3A", ":")).as_deref(), Some(QUEUE));
-    assert_eq!(field(subscribe, "Attributes.entry.1.key").as_deref(), Some("RawMessageDelivery"));
-    assert_eq!(field(subscribe, "Attributes.entry.1.value").as_deref(), Some("true"));
+    assert_eq!(subscribed_with(subscribe, "RawMessageDelivery").as_deref(), Some("true"));
+    let redrive = subscribed_with(subscribe, "RedrivePolicy").unwrap();
+    let redrive = ["%22=\"", "%3A=:", "%7B={", "%7D=}", "%2C=,"].iter().fold(redrive, |text, pair| {
+        let (coded, plain) = pair.split_once('=').unwrap();
+        text.replace(coded, plain)
+    });
+    assert_eq!(redrive, subscription_redrive_policy());
+}
+
+/// An attribute of a call of Subscribe; SDKs number them in any order.
+fn subscribed_with(form: &str, name: &str) -> Option<String> {
+    let numbered = |number: usize, part: &str| field(form, &format!("Attributes.entry.{number}.{part}"));
+    (1..=9).find(|&number| numbered(number, "key").as_deref() == Some(name)).and_then(|number| numbered(number, "value"))
 }
 
 fn body(seen: &Seen) -> Value {
@@ -261,15 +299,25 @@ async fn a_part_that_differs_is_an_error_and_is_not_altered() {
     let mut without_dead_letters = queue_attributes();
     without_dead_letters.as_object_mut().unwrap().remove("RedrivePolicy");
     let other_policy = json!({"Statement": []}).to_string();
+    let other_undelivered = json!({"deadLetterTargetArn": DEAD_LETTERS}).to_string();
     let cases = [
         (4, attributes(with(dead_letter_attributes(), "MessageRetentionPeriod", "345600")), BusPart::Queue, "345600 s"),
         (6, attributes(with(queue_attributes(), "RedrivePolicy", &other_count)), BusPart::Queue, "after 5 receives"),
         (6, attributes(without_dead_letters), BusPart::Queue, "says nothing"),
         (6, attributes(with(queue_attributes(), "Policy", &other_policy)), BusPart::QueuePolicy, TOPIC),
-        (8, subscription_attributes(&[("RawMessageDelivery", "false")]), BusPart::Subscription, "raw"),
-        (8, subscription_attributes(&[]), BusPart::Subscription, "raw"),
+        (8, attributes(with(undelivered_attributes(), "MessageRetentionPeriod", "60")), BusPart::Queue, "60 s"),
+        (8, attributes(with(undelivered_attributes(), "Policy", &other_policy)), BusPart::QueuePolicy, TOPIC),
+        (10, subscription_attributes(&[("RawMessageDelivery", "false")]), BusPart::Subscription, "raw"),
+        (10, subscription_attributes(&[]), BusPart::Subscription, "raw"),
+        (10, subscription_attributes(&[("RawMessageDelivery", "true")]), BusPart::Subscription, "says nothing"),
         (
-            8,
+            10,
+            subscription_attributes(&[("RawMessageDelivery", "true"), ("RedrivePolicy", &other_undelivered)]),
+            BusPart::Subscription,
+            UNDELIVERED,
+        ),
+        (
+            10,
             subscription_attributes(&[("RawMessageDelivery", "true"), ("FilterPolicy", "{}")]),
             BusPart::Subscription,
             "filter policy",
@@ -294,7 +342,7 @@ async fn lost_answers_and_throttles_are_attempted_again_and_a_refusal_is_not() {
     replies.insert(0, error(400, "LimitExceededException"));
     let provisioning = Provisioning::of(replies).await;
     let created: Vec<bool> = provisioning.outcome.unwrap().iter().map(|part| part.created).collect();
-    assert_eq!(created, [true, false, false, false, false, false]);
+    assert_eq!(created, [true, false, false, false, false, false, false, false]);
 
     let refused = Provisioning::of(vec![error(400, "AccessDeniedException")]).await;
     assert_eq!(refused.seen.len(), 1);

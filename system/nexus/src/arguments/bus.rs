@@ -116,6 +116,9 @@ pub(crate) struct DlqProcessorArguments {
     /// SQS queue of dead letters
     #[arg(long, env = "NEXUS_NOTIFICATION_DEAD_LETTERS", value_name = "NAME|URL", default_value = "nexus-notifications-dlq", value_parser = queue_address)]
     pub(crate) notification_dead_letters: QueueAddress,
+    /// SQS queue of what the topic could not deliver to the queue of notifications
+    #[arg(long, env = "NEXUS_BACKGROUND_DEAD_LETTERS", value_name = "NAME|URL", default_value = "nexus-background-dlq", value_parser = queue_address)]
+    pub(crate) background_dead_letters: QueueAddress,
     /// SQS queue that they came from and are sent back to
     #[arg(long, env = "NEXUS_NOTIFICATION_QUEUE", value_name = "NAME|URL", default_value = "nexus-notifications", value_parser = queue_address)]
     pub(crate) notification_queue: QueueAddress,
@@ -155,6 +158,9 @@ pub(crate) struct ProvisionArguments {
     /// SQS queue for what was received five times in vain, kept for 14 days
     #[arg(long, env = "NEXUS_NOTIFICATION_DEAD_LETTERS", value_name = "NAME", default_value_t = BusNames::default().notification_dead_letters, value_parser = queue_name)]
     notification_dead_letters: String,
+    /// SQS queue for what the topic could not deliver to the queue of notifications, kept for 14 days
+    #[arg(long, env = "NEXUS_BACKGROUND_DEAD_LETTERS", value_name = "NAME", default_value_t = BusNames::default().background_dead_letters, value_parser = queue_name)]
+    background_dead_letters: String,
     /// How long the queue of notifications hides a received message where the receiver asks for no other time
     ///
     /// Lambda does not ask, and wants at least the time-out of the function; six times as much is advised.
@@ -176,6 +182,7 @@ impl ProvisionArguments {
                 background_topic: self.background_topic.clone(),
                 notification_queue: self.notification_queue.clone(),
                 notification_dead_letters: self.notification_dead_letters.clone(),
+                background_dead_letters: self.background_dead_letters.clone(),
             },
             core_shards: self.core_shards,
             visibility_seconds: self.visibility_seconds,
@@ -221,6 +228,7 @@ mod tests {
             "--background-topic=t",
             "--notification-queue=q",
             "--notification-dead-letters=d",
+            "--background-dead-letters=b",
             "--visibility-seconds=60",
         ]) else {
             panic!("another program")
@@ -230,6 +238,7 @@ mod tests {
             background_topic: "t".to_owned(),
             notification_queue: "q".to_owned(),
             notification_dead_letters: "d".to_owned(),
+            background_dead_letters: "b".to_owned(),
         };
         let wanted = BusDefinition { names, core_shards: Some(2), visibility_seconds: 60, ..BusDefinition::default() };
         assert_eq!(arguments.definition(), wanted);
@@ -258,6 +267,7 @@ mod tests {
         let Subcommand::DlqProcessor(dlq) = parsed(&["dlq-processor"]) else { panic!("another program") };
         assert_eq!(dlq.notification_queue, QueueAddress::Name(names.notification_queue.clone()));
         assert_eq!(dlq.notification_dead_letters, QueueAddress::Name(names.notification_dead_letters));
+        assert_eq!(dlq.background_dead_letters, QueueAddress::Name(names.background_dead_letters));
         assert_eq!(dlq.router.background_topic, TopicAddress::Name(names.background_topic));
         assert_eq!(dlq.router.core_stream, names.core_stream);
         let Subcommand::Notifier(notifier) = parsed(&["notifier"]) else { panic!("another program") };

@@ -1,4 +1,4 @@
-//! No message is lost on its way through queue and dead-letter queue.
+//! No message is lost on its way through queue and dead-letter queues.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
 pub(crate) const CONSERVATION: Check = Check {
     name: "dead-letter-conservation",
     needs: Needs::GroundTruth,
-    describe: "Whatever the notification queue took ends with its effect or in quarantine, or still lies in queue or dead-letter queue; nothing expires, is purged or dropped unseen, and after the drain the dead-letter queue is empty.",
+    describe: "Whatever the notification queue took, or the topic put into its subscription's dead-letter queue instead, ends with its effect or in quarantine, or still lies in one of the queues; nothing expires, is purged or dropped unseen, and after the drain the dead-letter queues are empty.",
     run: conservation,
 };
 
@@ -73,7 +73,7 @@ fn conservation(input: &CheckInput, examination: &mut Examination) {
         let was_there = carried.insert(id, (letter.clone(), is_there)).is_some_and(|(_, was_there)| was_there);
         let counted = letters.entry(letter).or_default();
         let change = i64::from(is_there) - i64::from(was_there);
-        if step.place == settings.notification_dlq {
+        if settings.is_dead_letter_queue(&step.place) {
             counted.in_dead_letters += change;
         } else {
             counted.in_queue += change;
@@ -83,7 +83,7 @@ fn conservation(input: &CheckInput, examination: &mut Examination) {
     for (letter, counted) in &letters {
         let is_settled = is_settled(letter, u64::MAX);
         let problem = if counted.in_dead_letters > 0 && settings.is_drained() {
-            Some("A letter is still in the dead-letter queue after the drain")
+            Some("A letter is still in a dead-letter queue after the drain")
         } else if is_settled || thrown_away.contains(letter) {
             None
         } else if counted.in_queue == 0 && counted.in_dead_letters == 0 {

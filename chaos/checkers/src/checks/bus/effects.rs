@@ -101,7 +101,7 @@ fn delete_never_ahead(input: &CheckInput, examination: &mut Examination) {
             MessageStepKind::Deleted => {
                 let Some((letter, accepted_ns)) = letters.get(&id) else { continue };
                 let is_by = |moment: Option<&u64>| moment.is_some_and(|at_ns| *at_ns <= step.at_ns);
-                let is_home_again = step.place == settings.notification_dlq
+                let is_home_again = settings.is_dead_letter_queue(&step.place)
                     && last_home_ns.get(letter).is_some_and(|home_ns| home_ns >= accepted_ns);
                 let is_safe = is_by(effects.get(letter)) || is_by(quarantined.get(letter)) || is_home_again;
                 examination.expect(is_safe, || {

@@ -1,4 +1,4 @@
-//! The notification queue and its dead-letter queue.
+//! The notification queue and the dead-letter queues: its own, and that of its subscription.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,8 @@ pub(super) struct Queues {
     client: Client,
 }
 
-struct StandingQueue {
+pub(super) struct StandingQueue {
+    pub(super) arn: String,
     url: String,
     created: bool,
     attributes: Attributes,
@@ -40,13 +41,13 @@ impl Queues {
         Self { platform: platform.clone(), client }
     }
 
-    /// Returns the queue's ARN.
+    /// A queue that keeps dead letters as long as is defined.
     pub(super) async fn provide_dead_letters(
         &self,
+        name: &str,
         definition: &BusDefinition,
         parts: &mut Vec<ProvisionedPart>,
-    ) -> Result<String, BusProvisionError> {
-        let name = &definition.names.notification_dead_letters;
+    ) -> Result<StandingQueue, BusProvisionError> {
         let retention = definition.dead_letter_retention_seconds.to_string();
         let wanted = Attributes::from([(RETENTION, retention.clone())]);
         let queue = self.provide(name, &wanted).await.map_err(failed(BusPart::Queue, name))?;
@@ -55,11 +56,25 @@ impl Queues {
             let difference = format!("it keeps messages for {found} s instead of {retention} s");
             return Err(different(BusPart::Queue, name, difference));
         }
-        parts.push(ProvisionedPart { part: BusPart::Queue, name: name.clone(), created: queue.created });
-        arn(&queue).map_err(failed(BusPart::Queue, name))
+        parts.push(ProvisionedPart { part: BusPart::Queue, name: name.to_owned(), created: queue.created });
+        Ok(queue)
     }
 
-    /// Returns the queue's ARN.
+    /// The dead-letter queue of the topic's subscription, into which the topic itself may send. Returns its ARN.
+    pub(super) async fn provide_undelivered(
+        &self,
+        definition: &BusDefinition,
+        topic_arn: &str,
+        parts: &mut Vec<ProvisionedPart>,
+    ) -> Result<String, BusProvisionError> {
+        let name = &definition.names.background_dead_letters;
+        let queue = self.provide_dead_letters(name, definition, parts).await?;
+        let created = self.provide_policy(name, &queue, topic_arn).await?;
+        parts.push(ProvisionedPart { part: BusPart::QueuePolicy, name: name.clone(), created });
+        Ok(queue.arn)
+    }
+
+    /// The notification queue. Returns its ARN.
     pub(super) async fn provide_home(
         &self,
         definition: &BusDefinition,
@@ -83,10 +98,9 @@ impl Queues {
             return Err(different(BusPart::Queue, name, difference));
         }
         parts.push(ProvisionedPart { part: BusPart::Queue, name: name.clone(), created: queue.created });
-        let queue_arn = arn(&queue).map_err(failed(BusPart::Queue, name))?;
-        let created = self.provide_policy(name, &queue, &queue_arn, topic_arn).await?;
+        let created = self.provide_policy(name, &queue, topic_arn).await?;
         parts.push(ProvisionedPart { part: BusPart::QueuePolicy, name: name.clone(), created });
-        Ok(queue_arn)
+        Ok(queue.arn)
     }
 
     /// Without leave, SNS's deliveries are refused and in the end dropped, and nobody is told.
@@ -94,14 +108,13 @@ impl Queues {
         &self,
         name: &str,
         queue: &StandingQueue,
-        queue_arn: &str,
         topic_arn: &str,
     ) -> Result<bool, BusProvisionError> {
         match queue.attributes.get(POLICY).filter(|policy| !policy.is_empty()) {
             Some(policy) if lets_topic_send(policy, topic_arn) => Ok(false),
             Some(_) => Err(different(BusPart::QueuePolicy, name, format!("it does not let {topic_arn} send messages"))),
             None => {
-                let policy = policy(queue_arn, topic_arn).to_string();
+                let policy = policy(&queue.arn, topic_arn).to_string();
                 let set = attempted(&self.platform, name, async || {
                     let call = self.client.set_queue_attributes().queue_url(&queue.url);
                     let call = call.attributes(QueueAttributeName::Policy, &policy);
@@ -119,7 +132,9 @@ impl Queues {
             Some(url) => url,
             None => self.create(name, wanted).await?,
         };
-        Ok(StandingQueue { attributes: self.attributes(&url).await?, url, created })
+        let attributes = self.attributes(&url).await?;
+        let arn = attributes.get(QUEUE_ARN).cloned().ok_or_else(|| unusable_answer("a queue without an ARN"))?;
+        Ok(StandingQueue { arn, url, created, attributes })
     }
 
     /// Creating a queue that is there with the same attributes gives its URL, so that an attempt of unknown outcome does
@@ -146,10 +161,6 @@ impl Queues {
         let mut found = answer.await?.attributes.unwrap_or_default();
         Ok(names.into_iter().filter_map(|name| Some((name, found.remove(&QueueAttributeName::from(name))?))).collect())
     }
-}
-
-fn arn(queue: &StandingQueue) -> Result<String, CallFailure> {
-    queue.attributes.get(QUEUE_ARN).cloned().ok_or_else(|| unusable_answer("a queue without an ARN"))
 }
 
 /// A queue just made can be used after a second: until then another attempt may pass.

@@ -1,14 +1,16 @@
-//! The background topic, and the queue's subscription to it.
+//! The background topic, and the queue's subscription to it with its dead-letter queue.
 
 use aws_sdk_sns::Client;
 use nexus_aws::{AwsConfig, ClientParts, failures::call_failure, sdk_config};
 use nexus_ports::{CallFailure, Platform};
+use serde_json::{Value, json};
 
 use super::{BusPart, BusProvisionError, ProvisionedPart, different, failed};
 use crate::{attempts::attempted, entries::unusable_answer, lookup::topic_arn};
 
 const RAW_DELIVERY: &str = "RawMessageDelivery";
 const FILTER_POLICY: &str = "FilterPolicy";
+const REDRIVE_POLICY: &str = "RedrivePolicy";
 
 pub(super) struct Topics {
     platform: Platform,
@@ -47,11 +49,12 @@ impl Topics {
         .await
     }
 
-    /// Sees to it that the topic copies every message to the queue, as it is.
+    /// Sees to it that the topic copies every message to the queue, as it is, and what the queue does not take to another.
     pub(super) async fn subscribe(
         &self,
         topic_arn: &str,
         queue_arn: &str,
+        undelivered_arn: &str,
         queue: &str,
     ) -> Result<ProvisionedPart, BusProvisionError> {
         let failed = failed(BusPart::Subscription, queue);
@@ -59,11 +62,11 @@ impl Topics {
         let created = standing.is_none();
         match standing {
             Some(subscription) => {
-                if let Some(difference) = self.difference(&subscription).await.map_err(&failed)? {
+                if let Some(difference) = self.difference(&subscription, undelivered_arn).await.map_err(&failed)? {
                     return Err(different(BusPart::Subscription, queue, difference));
                 }
             }
-            None => self.create_subscription(topic_arn, queue_arn).await.map_err(&failed)?,
+            None => self.create_subscription(topic_arn, queue_arn, undelivered_arn).await.map_err(&failed)?,
         }
         Ok(ProvisionedPart { part: BusPart::Subscription, name: queue.to_owned(), created })
     }
@@ -90,7 +93,7 @@ impl Topics {
         }
     }
 
-    async fn difference(&self, subscription: &str) -> Result<Option<String>, CallFailure> {
+    async fn difference(&self, subscription: &str, undelivered_arn: &str) -> Result<Option<String>, CallFailure> {
         let answer = attempted(&self.platform, subscription, async || {
             let call = self.client.get_subscription_attributes().subscription_arn(subscription);
             call.send().await.map_err(|error| call_failure(&error))
@@ -99,16 +102,37 @@ impl Topics {
         if attributes.get(RAW_DELIVERY).map(String::as_str) != Some("true") {
             return Ok(Some("it wraps messages into envelopes instead of delivering them raw".to_owned()));
         }
-        Ok(attributes.contains_key(FILTER_POLICY).then(|| "its filter policy keeps messages back".to_owned()))
+        if attributes.contains_key(FILTER_POLICY) {
+            return Ok(Some("its filter policy keeps messages back".to_owned()));
+        }
+        let redrive_policy = attributes.get(REDRIVE_POLICY);
+        if !is_redrive_policy(redrive_policy, undelivered_arn) {
+            let found = redrive_policy.map_or("nothing", String::as_str);
+            return Ok(Some(format!(
+                "what cannot be delivered should go to {undelivered_arn}, its redrive policy says {found}"
+            )));
+        }
+        Ok(None)
     }
 
     /// Subscribing once more with the same attributes changes nothing.
-    async fn create_subscription(&self, topic_arn: &str, queue_arn: &str) -> Result<(), CallFailure> {
+    async fn create_subscription(
+        &self,
+        topic_arn: &str,
+        queue_arn: &str,
+        undelivered_arn: &str,
+    ) -> Result<(), CallFailure> {
+        let redrive = json!({"deadLetterTargetArn": undelivered_arn}).to_string();
         attempted(&self.platform, topic_arn, async || {
             let call = self.client.subscribe().topic_arn(topic_arn).protocol("sqs").endpoint(queue_arn);
-            let call = call.attributes(RAW_DELIVERY, "true");
+            let call = call.attributes(RAW_DELIVERY, "true").attributes(REDRIVE_POLICY, &redrive);
             call.send().await.map(|_| ()).map_err(|error| call_failure(&error))
         })
         .await
     }
+}
+
+fn is_redrive_policy(policy: Option<&String>, undelivered_arn: &str) -> bool {
+    let policy = policy.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    policy.is_some_and(|policy| policy["deadLetterTargetArn"] == undelivered_arn)
 }

@@ -2,11 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use nexus_event_router::Router;
-use nexus_ports::{BoxFuture, ShardProgress, StreamCatalogue};
-use nexus_stream_worker::{GapListener, GapUnrepaired};
+use nexus_ports::{BoxFuture, GapListener, GapUnrepaired, ShardProgress, StreamCatalogue};
 
-pub(crate) struct RepairFromTable<C> {
+use crate::Router;
+
+/// What a worker of the router does about a gap: it routes everything once more, however many calls that takes.
+pub struct RepairFromTable<C> {
     router: Router,
     catalogue: C,
     /// Where an interrupted repair goes on.
@@ -14,7 +15,7 @@ pub(crate) struct RepairFromTable<C> {
 }
 
 impl<C: StreamCatalogue> RepairFromTable<C> {
-    pub(crate) fn new(router: Router, catalogue: C) -> Self {
+    pub fn new(router: Router, catalogue: C) -> Self {
         Self { router, catalogue, resume_after: Mutex::default() }
     }
 }
