@@ -69,7 +69,9 @@ impl<'j> Book<'j> {
                 }
                 _ => {}
             },
-            JournalEntry::Message(step) if step.service == Service::Sns && step.step == MessageStepKind::DeadLettered => {
+            JournalEntry::Message(step)
+                if step.service == Service::Sns && step.step == MessageStepKind::DeadLettered =>
+            {
                 account.dead_lettered += 1;
             }
             JournalEntry::Write { table, key, old_image, new_image, .. } => {

@@ -255,7 +255,8 @@ impl Excuses {
             let JournalEntry::Call { call, outcome } = entry else { continue };
             let slow =
                 outcome.at.since(call.at).as_nanos() as u64 + 2 * trial.network.tick_ms * 1_000_000 >= patience_ns;
-            let refused = matches!(outcome.status, 400 | 500..) && outcome.error.as_deref().is_some_and(|code| is_overload(call.service, code));
+            let refused = matches!(outcome.status, 400 | 500..)
+                && outcome.error.as_deref().is_some_and(|code| is_overload(call.service, code));
             if slow || refused {
                 stretches_ns.push((call.at.0, outcome.at.0 + aftermath_ns));
             }

@@ -276,7 +276,9 @@ fn stream_of(request: &Request) -> Option<String> {
             let id = |field: &str| body[field].as_str();
             match body["type"].as_str()? {
                 "ProcessPayment" | "RefundPayment" => Some(format!("payment-{}", id("payment_id")?)),
-                "AddItemToCart" | "RemoveItemFromCart" | "ReplaceItemInCart" | "AbandonCart" => Some(format!("cart-{}", id("cart_id")?)),
+                "AddItemToCart" | "RemoveItemFromCart" | "ReplaceItemInCart" | "AbandonCart" => {
+                    Some(format!("cart-{}", id("cart_id")?))
+                }
                 _ => Some(format!("order-{}", id("order_id")?)),
             }
         }

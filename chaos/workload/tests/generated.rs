@@ -115,14 +115,9 @@ fn shares_are_as_asked() {
 /// Who may send what, written out apart from the generator.
 fn permitted(role: &str, command: &str) -> bool {
     let granted: &[&str] = match role {
-        "customer" => &[
-            "PlaceOrder",
-            "CancelOrder",
-            "AddItemToCart",
-            "RemoveItemFromCart",
-            "ReplaceItemInCart",
-            "AbandonCart",
-        ],
+        "customer" => {
+            &["PlaceOrder", "CancelOrder", "AddItemToCart", "RemoveItemFromCart", "ReplaceItemInCart", "AbandonCart"]
+        }
         "system" => &["ConfirmPaymentAndShip"],
         "payments" => &["ProcessPayment", "ConfirmPayment", "RefundPayment"],
         "warehouse" => &["ShipOrder"],
@@ -171,7 +166,8 @@ fn steps_are_taken_two_at_once_only_where_asked_for() {
     };
     let some = WorkloadShape { together_share: 0.5, ..long() };
     let all = WorkloadShape { together_share: 1.0, contention: 0.0, ..long() };
-    for (together, apart) in [("ConfirmPaymentAndShip", "ConfirmPayment"), ("ReplaceItemInCart", "RemoveItemFromCart")] {
+    for (together, apart) in [("ConfirmPaymentAndShip", "ConfirmPayment"), ("ReplaceItemInCart", "RemoveItemFromCart")]
+    {
         assert_eq!(count(&long(), together), 0, "{together}");
         assert!(count(&some, together) > 10 && count(&some, apart) > 10, "{together}");
         assert!(count(&all, together) > 10, "{together}");

@@ -9,8 +9,8 @@ use std::{
 
 use futures_util::future::{Either, select};
 use nexus_ports::{
-    GapListener,     FeedHandler, FeedShard, Lease, LeaseStore, MetricSink, MetricUnit, Monotonic, Platform, RecordFeed, ShardProgress,
-    TaskHandle, WriteFailure,
+    FeedHandler, FeedShard, GapListener, Lease, LeaseStore, MetricSink, MetricUnit, Monotonic, Platform, RecordFeed,
+    ShardProgress, TaskHandle, WriteFailure,
 };
 use tokio::sync::{mpsc, watch};
 

@@ -12,8 +12,8 @@ use std::{
 };
 
 use nexus_ports::{BoxFuture, Platform, RecordFeed, ShardProgress};
-use nexus_ports_testing::{FeedFate, MemoryLeaseStore, ReadFate, WriteFate};
 use nexus_ports::{GapListener, GapUnrepaired};
+use nexus_ports_testing::{FeedFate, MemoryLeaseStore, ReadFate, WriteFate};
 use proptest::prelude::*;
 use support::{Behaviour, Effects, GROUP, Rules, Running, World};
 

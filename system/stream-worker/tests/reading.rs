@@ -10,8 +10,8 @@ use std::{
 };
 
 use nexus_ports::{BoxFuture, FeedStart, ShardProgress};
-use nexus_ports_testing::{FeedCall, FeedFate};
 use nexus_ports::{GapListener, GapUnrepaired};
+use nexus_ports_testing::{FeedCall, FeedFate};
 use support::{Behaviour, World};
 
 const SOON: Duration = Duration::from_secs(5);

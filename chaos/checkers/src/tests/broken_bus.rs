@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Breakage, Change, assert_each_is_noticed, breakage,
-    bus_scene::{DEAD, QUEUE, UNDELIVERED, SHARD, STRANGE, body},
+    bus_scene::{DEAD, QUEUE, SHARD, STRANGE, UNDELIVERED, body},
     finding,
     scene::Scene,
 };

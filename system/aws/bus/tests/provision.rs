@@ -130,10 +130,7 @@ fn everything_there() -> Vec<Reply> {
         url("nexus-background-dlq"),
         attributes(undelivered_attributes()),
         subscriptions(&[QUEUE]),
-        subscription_attributes(&[
-            ("RawMessageDelivery", "true"),
-            ("RedrivePolicy", &subscription_redrive_policy()),
-        ]),
+        subscription_attributes(&[("RawMessageDelivery", "true"), ("RedrivePolicy", &subscription_redrive_policy())]),
     ]
 }
 
@@ -263,7 +260,9 @@ async fn a_bus_is_made_as_defined_and_waited_for() {
 /// An attribute of a call of Subscribe; SDKs number them in any order.
 fn subscribed_with(form: &str, name: &str) -> Option<String> {
     let numbered = |number: usize, part: &str| field(form, &format!("Attributes.entry.{number}.{part}"));
-    (1..=9).find(|&number| numbered(number, "key").as_deref() == Some(name)).and_then(|number| numbered(number, "value"))
+    (1..=9)
+        .find(|&number| numbered(number, "key").as_deref() == Some(name))
+        .and_then(|number| numbered(number, "value"))
 }
 
 fn body(seen: &Seen) -> Value {

@@ -7,9 +7,9 @@ mod rules;
 
 use std::{sync::Arc, time::Duration};
 
+use nexus_ports::GapListener;
 use nexus_ports::{Lease, Measurement, MetricSink, MetricUnit, Monotonic, SequenceNumber, ShardProgress, TaskHandle};
 use nexus_ports_testing::{EPOCH_UNIX_MS, MemoryFeed, MemoryLeaseStore, TestPlatform};
-use nexus_ports::GapListener;
 use nexus_stream_worker::{StreamWorker, StreamWorkerSettings};
 use tokio::sync::oneshot;
 
