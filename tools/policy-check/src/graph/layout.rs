@@ -24,10 +24,10 @@ pub struct Layout {
     pub height: f64,
 }
 
-pub const COLUMN: f64 = 270.0;
-pub const ROW: f64 = 76.0;
-const MARGIN_X: f64 = 110.0;
-const MARGIN_Y: f64 = 60.0;
+pub const COLUMN: f64 = 290.0;
+pub const ROW: f64 = 70.0;
+const MARGIN_X: f64 = 120.0;
+const MARGIN_Y: f64 = 46.0;
 const SWEEPS: usize = 24;
 
 /// A vertex, or a place that a long way passes.

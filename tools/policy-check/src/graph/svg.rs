@@ -7,7 +7,7 @@ use super::{
     layout::{Layout, Way, layout},
 };
 
-const HALF_WIDTH: f64 = 82.0;
+const HALF_WIDTH: f64 = 92.0;
 const HALF_HEIGHT: f64 = 22.0;
 
 /// What is drawn between two vertices: the calls to and fro on one line.
@@ -37,15 +37,18 @@ pub fn svg(graph: &Graph) -> String {
     text
 }
 
-/// One link for each two vertices, in the direction of what is written where there is both.
+/// One link for each two vertices. Where calls go both ways, it has the direction in which an event goes: into tables, out
+/// of streams and queues.
 fn links(graph: &Graph) -> Vec<Link> {
     let index: BTreeMap<&str, usize> =
         graph.vertices.iter().enumerate().map(|(index, vertex)| (vertex.id.as_str(), index)).collect();
     let mut links: Vec<Link> = Vec::new();
-    let is_service = |id: &str| id.starts_with("service:");
-    // What is written comes first: it gives a link its direction.
-    let (writes, reads): (Vec<_>, Vec<_>) = graph.edges.iter().partition(|edge| is_service(&edge.from) || edge.by_aws);
-    for edge in writes.into_iter().chain(reads) {
+    let (with_events, against): (Vec<_>, Vec<_>) = graph.edges.iter().partition(|edge| {
+        let reads_feed = edge.from.starts_with("queue:") || edge.from.contains("stream:");
+        let writes_elsewhere = edge.from.starts_with("service:") && !edge.to.starts_with("queue:");
+        edge.by_aws || reads_feed || writes_elsewhere
+    });
+    for edge in with_events.into_iter().chain(against) {
         let (Some(from), Some(to)) = (index.get(edge.from.as_str()), index.get(edge.to.as_str())) else { continue };
         let (from, to) = (*from, *to);
         match links.iter_mut().find(|link| link.way == (Way { from: to, to: from })) {
@@ -68,9 +71,9 @@ fn head(layout: &Layout) -> String {
 <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0 L8 4 L0 8 z" fill="#475569"/></marker></defs>
 <style>
 text {{ font-family: system-ui, sans-serif; text-anchor: middle; fill: #0f172a; }}
-.name {{ font-size: 14px; font-weight: 600; }}
+.name {{ font-size: 13px; font-weight: 600; }}
 .kind {{ font-size: 10px; fill: #64748b; }}
-.calls {{ font-size: 10px; fill: #334155; stroke: #ffffff; stroke-width: 4px; paint-order: stroke; }}
+.calls {{ font-size: 11px; fill: #334155; stroke: #ffffff; stroke-width: 4px; paint-order: stroke; }}
 .way {{ fill: none; stroke: #475569; stroke-width: 1.4; }}
 .by-aws {{ stroke-dasharray: 5 4; }}
 .service {{ fill: #dbeafe; stroke: #1d4ed8; }}
@@ -118,38 +121,41 @@ fn draw_link(text: &mut String, graph: &Graph, link: &Link, route: &[(f64, f64)]
     );
 }
 
-/// The calls in short, in the middle of the link's first stretch.
+/// What the calls come to, on the link's first stretch: past its middle, where links of one vertex have parted.
 fn label(text: &mut String, link: &Link, route: &[(f64, f64)]) {
+    const ALONG: f64 = 0.6;
     let points = trimmed(route);
     let ((x0, y0), (x1, y1)) = (points[0], points[1]);
-    let (x, y) = ((x0 + x1) / 2.0, (y0 + y1) / 2.0);
-    let calls: Vec<String> = link.forth.iter().chain(&link.back).map(|call| short(call)).collect();
-    for (index, line) in wrapped(&calls).iter().enumerate() {
-        let y = y - 3.0 + index as f64 * 11.0;
-        let _ = writeln!(text, "<text class=\"calls\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escaped(line));
-    }
+    let x = x0 + (x1 - x0) * ALONG;
+    // The curve's own height there: its control points are level with its ends.
+    let bend = 3.0 * ALONG * ALONG * (1.0 - ALONG) + ALONG.powi(3);
+    let y = y0 + (y1 - y0) * bend + 3.0;
+    let told = summary(link);
+    let _ = writeln!(text, "<text class=\"calls\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escaped(&told));
 }
 
-/// `dynamodb:PutItem` is a `Put` where the other end says that it is a table.
-fn short(call: &str) -> String {
-    let name = call.split_once(':').map_or(call, |(_, name)| name);
-    name.trim_end_matches("Item").trim_end_matches("Records").to_owned()
+/// The calls in words, each once: what they are in full is told when the link is pointed at.
+fn summary(link: &Link) -> String {
+    if link.by_aws {
+        return link.forth.join(", ");
+    }
+    let mut words: Vec<&str> = link.forth.iter().chain(&link.back).map(|call| word_for(call)).collect();
+    words.sort_unstable();
+    words.dedup();
+    words.join(", ")
 }
 
-const LINE_CHARACTERS: usize = 18;
-
-fn wrapped(words: &[String]) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in words {
-        match lines.last_mut() {
-            Some(line) if line.len() + word.len() + 2 <= LINE_CHARACTERS => {
-                line.push_str(", ");
-                line.push_str(word);
-            }
-            _ => lines.push(word.clone()),
-        }
+fn word_for(call: &str) -> &'static str {
+    let (service, name) = call.split_once(':').unwrap_or(("", call));
+    match service {
+        "sqs" if name.starts_with("Send") => "send",
+        "sqs" => "receive",
+        "sns" => "send",
+        "kinesis" if name.starts_with("Put") => "send",
+        _ if name.starts_with("Put") || name.starts_with("Update") => "write",
+        _ if name.starts_with("Delete") => "remove",
+        _ => "read",
     }
-    lines
 }
 
 fn draw_vertex(text: &mut String, vertex: &Vertex, (x, y): (f64, f64)) {
