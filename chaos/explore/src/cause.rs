@@ -13,7 +13,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use nexus_faults::{EnvironmentFault, Fault, PlannedFault};
+use nexus_faults::{Fault, PlannedFault, Window};
 use nexus_reports::Verdict;
 use nexus_reports_story::{StepKind, Story, StoryDiff, step_line, time};
 use serde::{Deserialize, Serialize};
@@ -278,22 +278,10 @@ fn cut_short(planned: &PlannedFault, at_ms: u64) -> Option<PlannedFault> {
     let mut cut = planned.clone();
     match &mut cut.fault {
         Fault::Call { address, .. } => address.until_ms = address.until_ms.min(at_ms),
-        Fault::Environment(fault) => match fault {
-            EnvironmentFault::Crash { at_ms: from_ms, down_ms, .. } => {
-                *down_ms = (*down_ms).min(at_ms - *from_ms).max(1);
-            }
-            EnvironmentFault::ClockLeap { .. } | EnvironmentFault::Operator { .. } => {}
-            EnvironmentFault::Partition { until_ms, .. }
-            | EnvironmentFault::SlowLink { until_ms, .. }
-            | EnvironmentFault::SlowHost { until_ms, .. }
-            | EnvironmentFault::ClockSkew { until_ms, .. }
-            | EnvironmentFault::ClockDrift { until_ms, .. }
-            | EnvironmentFault::Pause { until_ms, .. }
-            | EnvironmentFault::BrownOut { until_ms, .. }
-            | EnvironmentFault::RetryStorm { until_ms, .. }
-            | EnvironmentFault::Rollback { until_ms, .. }
-            | EnvironmentFault::UnusableSchema { until_ms, .. }
-            | EnvironmentFault::OldRelease { until_ms, .. } => *until_ms = (*until_ms).min(at_ms),
+        Fault::Environment(fault) => match fault.window_mut() {
+            Window::Outage { at_ms: from_ms, down_ms } => *down_ms = (*down_ms).min(at_ms - *from_ms).max(1),
+            Window::Moment { .. } => {}
+            Window::FromStart { until_ms } | Window::Span { until_ms, .. } => *until_ms = (*until_ms).min(at_ms),
         },
     }
     Some(cut)

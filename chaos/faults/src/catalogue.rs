@@ -144,7 +144,7 @@ pub const ROWS: &[Row] = &[
     row(
         "5 Lambda event source mappings",
         "a function errs, or its time ends after its side effects",
-        Kinds(&[ErrorBefore, LostAnswer, SlowHost, Crash], ""),
+        Kinds(&[FunctionError, ErrorBefore, LostAnswer, SlowHost, Crash], ""),
     ),
     row(
         "5 Lambda event source mappings",
@@ -249,6 +249,7 @@ pub const ROWS: &[Row] = &[
     ),
     row("8 SNS", "a delivery is late, or repeated", Kinds(&[LateDelivery], "and by itself (`sns_delivery_p50_ms`)")),
     row("8 SNS", "one subscriber cannot be reached", Kinds(&[UnreachableTarget], "")),
+    row("8 SNS", "a subscriber refuses for good: the subscription's dead-letter queue", Kinds(&[RefusedDelivery], "")),
     row("8 SNS", "entries of a batch fail one by one", Kinds(&[FailedEntries], "")),
     row(
         "8 SNS",
@@ -387,7 +388,7 @@ pub const ROWS: &[Row] = &[
         "14 Hard bugs",
         "20 a transaction is seen torn downstream",
         Organic(
-            "a transaction writes a single event, and the idempotency record beside it is in no stream: it cannot arise here",
+            "commands of two events (`together_share` of a workload), whose records the table's stream shows apart",
         ),
     ),
     row(

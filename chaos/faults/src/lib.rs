@@ -15,5 +15,5 @@ mod template;
 pub use address::CallAddress;
 pub use hook::{CrashRequest, FaultLedger, Firing, PlanHook};
 pub use kind::{Contract, FaultKind};
-pub use plan::{CallEffect, EnvironmentFault, Fault, OperatorAct, PlannedFault, SchemaFate};
+pub use plan::{CallEffect, EnvironmentFault, Fault, OperatorAct, PlannedFault, SchemaFate, Window};
 pub use template::{FaultTemplate, TemplateContext, UnusableTemplate, Whole};

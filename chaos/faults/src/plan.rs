@@ -237,6 +237,15 @@ pub enum EnvironmentFault {
     },
 }
 
+/// The times of a fault of the environment, in milliseconds since the trial's start, by how they are given.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Window<'f> {
+    Moment { at_ms: &'f mut u64 },
+    Outage { at_ms: &'f mut u64, down_ms: &'f mut u64 },
+    FromStart { until_ms: &'f mut u64 },
+    Span { from_ms: &'f mut u64, until_ms: &'f mut u64 },
+}
+
 /// Why the registry has no usable version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -388,6 +397,37 @@ impl EnvironmentFault {
         }
     }
 
+    /// When it may act, in milliseconds since the trial's start.
+    pub fn window_ms(&self) -> (u64, u64) {
+        match self.clone().window_mut() {
+            Window::Moment { at_ms } => (*at_ms, *at_ms),
+            Window::Outage { at_ms, down_ms } => (*at_ms, *at_ms + *down_ms),
+            Window::FromStart { until_ms } => (0, *until_ms),
+            Window::Span { from_ms, until_ms } => (*from_ms, *until_ms),
+        }
+    }
+
+    /// Its times, for whoever moves, clips or shortens faults.
+    pub fn window_mut(&mut self) -> Window<'_> {
+        match self {
+            EnvironmentFault::ClockLeap { at_ms, .. } | EnvironmentFault::Operator { at_ms, .. } => {
+                Window::Moment { at_ms }
+            }
+            EnvironmentFault::Crash { at_ms, down_ms, .. } => Window::Outage { at_ms, down_ms },
+            EnvironmentFault::UnusableSchema { until_ms, .. } => Window::FromStart { until_ms },
+            EnvironmentFault::Partition { from_ms, until_ms, .. }
+            | EnvironmentFault::SlowLink { from_ms, until_ms, .. }
+            | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
+            | EnvironmentFault::ClockSkew { from_ms, until_ms, .. }
+            | EnvironmentFault::ClockDrift { from_ms, until_ms, .. }
+            | EnvironmentFault::Pause { from_ms, until_ms, .. }
+            | EnvironmentFault::BrownOut { from_ms, until_ms, .. }
+            | EnvironmentFault::RetryStorm { from_ms, until_ms, .. }
+            | EnvironmentFault::Rollback { from_ms, until_ms, .. }
+            | EnvironmentFault::OldRelease { from_ms, until_ms, .. } => Window::Span { from_ms, until_ms },
+        }
+    }
+
     pub fn hosts(&self) -> Vec<&str> {
         match self {
             EnvironmentFault::Partition { first, second, .. } | EnvironmentFault::SlowLink { first, second, .. } => {
@@ -425,23 +465,7 @@ impl PlannedFault {
     pub fn window_ms(&self) -> (u64, u64) {
         match &self.fault {
             Fault::Call { address, .. } => (address.from_ms, address.until_ms),
-            Fault::Environment(fault) => match fault {
-                EnvironmentFault::Crash { at_ms, down_ms, .. } => (*at_ms, at_ms + down_ms),
-                EnvironmentFault::ClockLeap { at_ms, .. } | EnvironmentFault::Operator { at_ms, .. } => {
-                    (*at_ms, *at_ms)
-                }
-                EnvironmentFault::UnusableSchema { until_ms, .. } => (0, *until_ms),
-                EnvironmentFault::Partition { from_ms, until_ms, .. }
-                | EnvironmentFault::SlowLink { from_ms, until_ms, .. }
-                | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
-                | EnvironmentFault::ClockSkew { from_ms, until_ms, .. }
-                | EnvironmentFault::ClockDrift { from_ms, until_ms, .. }
-                | EnvironmentFault::OldRelease { from_ms, until_ms, .. }
-                | EnvironmentFault::Pause { from_ms, until_ms, .. }
-                | EnvironmentFault::BrownOut { from_ms, until_ms, .. }
-                | EnvironmentFault::RetryStorm { from_ms, until_ms, .. }
-                | EnvironmentFault::Rollback { from_ms, until_ms, .. } => (*from_ms, *until_ms),
-            },
+            Fault::Environment(fault) => fault.window_ms(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nexus_faults::{CallEffect, EnvironmentFault, Fault, FaultKind, OperatorAct};
+use nexus_faults::{CallEffect, EnvironmentFault, Fault, FaultKind, OperatorAct, Window};
 
 /// The bounds of a drawn trial. A scenario that somebody wrote is not held to them.
 pub struct Budget;
@@ -42,23 +42,14 @@ fn clip(fault: Fault, (start_ms, end_ms): (u64, u64)) -> Option<Fault> {
             is_alive.then_some(Fault::Call { address, effect })
         }
         Fault::Environment(mut fault) => {
-            match &mut fault {
-                EnvironmentFault::Crash { at_ms, down_ms, .. } => {
+            match fault.window_mut() {
+                Window::Outage { at_ms, down_ms } => {
                     inside(at_ms);
                     *down_ms = (*down_ms).clamp(1, end_ms.saturating_sub(*at_ms).max(1));
                 }
-                EnvironmentFault::ClockLeap { at_ms, .. } | EnvironmentFault::Operator { at_ms, .. } => inside(at_ms),
-                EnvironmentFault::UnusableSchema { until_ms, .. } => inside(until_ms),
-                EnvironmentFault::Partition { from_ms, until_ms, .. }
-                | EnvironmentFault::SlowLink { from_ms, until_ms, .. }
-                | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
-                | EnvironmentFault::ClockSkew { from_ms, until_ms, .. }
-                | EnvironmentFault::ClockDrift { from_ms, until_ms, .. }
-                | EnvironmentFault::Pause { from_ms, until_ms, .. }
-                | EnvironmentFault::BrownOut { from_ms, until_ms, .. }
-                | EnvironmentFault::RetryStorm { from_ms, until_ms, .. }
-                | EnvironmentFault::Rollback { from_ms, until_ms, .. }
-                | EnvironmentFault::OldRelease { from_ms, until_ms, .. } => {
+                Window::Moment { at_ms } => inside(at_ms),
+                Window::FromStart { until_ms } => inside(until_ms),
+                Window::Span { from_ms, until_ms } => {
                     inside(from_ms);
                     *until_ms = (*until_ms).clamp(*from_ms + 1, end_ms.max(*from_ms + 1));
                 }

@@ -46,6 +46,8 @@ fn services(kind: FaultKind) -> &'static [Service] {
         // Kinesis is left out: what it trims before the projection read it can only be had by a rebuild.
         FaultKind::TrimmedRecords => &[Service::DynamodbStreams],
         FaultKind::UnreachableTarget => &[Service::Sns, Service::Lambda],
+        FaultKind::RefusedDelivery => &[Service::Sns],
+        FaultKind::FunctionError => &[Service::Lambda],
         _ => &[],
     }
 }
@@ -61,6 +63,7 @@ fn operations_for(kind: FaultKind, service: Service) -> Vec<String> {
         (FaultKind::ReversedBatch, _) | (FaultKind::EmptyPage, Service::Sqs) => &["ReceiveMessage"],
         (FaultKind::UndeletedMessage, _) => &["DeleteMessageBatch"],
         (FaultKind::LateDelivery, Service::Sqs) => &["SendMessage"],
+        (FaultKind::FunctionError, _) => &["NextInvocation", "InvocationResponse"],
         (FaultKind::ExpiredIterator | FaultKind::EmptyPage | FaultKind::TrimmedRecords, _) => &["GetRecords"],
         _ => operations(service),
     };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nexus_faults::{CallAddress, CallEffect, EnvironmentFault, Fault, FaultKind, OperatorAct};
+use nexus_faults::{CallAddress, CallEffect, EnvironmentFault, Fault, FaultKind, OperatorAct, Window};
 use nexus_scenario::{Hosting, host_names};
 use proptest::test_runner::TestRunner;
 use serde::{Deserialize, Serialize};
@@ -184,21 +184,10 @@ fn move_by(fault: &mut Fault, by_ms: i64) {
     match fault {
         // The end of its window stays: it waits for its call from another time on.
         Fault::Call { address, .. } => address.from_ms = shifted(address.from_ms, by_ms),
-        Fault::Environment(fault) => match fault {
-            EnvironmentFault::Crash { at_ms, .. }
-            | EnvironmentFault::ClockLeap { at_ms, .. }
-            | EnvironmentFault::Operator { at_ms, .. } => *at_ms = shifted(*at_ms, by_ms),
-            EnvironmentFault::UnusableSchema { until_ms, .. } => *until_ms = shifted(*until_ms, by_ms),
-            EnvironmentFault::Partition { from_ms, until_ms, .. }
-            | EnvironmentFault::SlowLink { from_ms, until_ms, .. }
-            | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
-            | EnvironmentFault::ClockSkew { from_ms, until_ms, .. }
-            | EnvironmentFault::ClockDrift { from_ms, until_ms, .. }
-            | EnvironmentFault::Pause { from_ms, until_ms, .. }
-            | EnvironmentFault::BrownOut { from_ms, until_ms, .. }
-            | EnvironmentFault::RetryStorm { from_ms, until_ms, .. }
-            | EnvironmentFault::Rollback { from_ms, until_ms, .. }
-            | EnvironmentFault::OldRelease { from_ms, until_ms, .. } => {
+        Fault::Environment(fault) => match fault.window_mut() {
+            Window::Moment { at_ms } | Window::Outage { at_ms, .. } => *at_ms = shifted(*at_ms, by_ms),
+            Window::FromStart { until_ms } => *until_ms = shifted(*until_ms, by_ms),
+            Window::Span { from_ms, until_ms } => {
                 let lasts_ms = *until_ms - *from_ms;
                 *from_ms = shifted(*from_ms, by_ms);
                 *until_ms = *from_ms + lasts_ms;

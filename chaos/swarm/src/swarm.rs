@@ -159,6 +159,7 @@ fn draw_workload(scenario: &mut Scenario, runner: &mut TestRunner) {
     perhaps(runner, &mut shares, &mixes);
     shares.put_into(shape);
     perhaps(runner, &mut shape.eventual_share, &[0.0, 0.25, 1.0]);
+    perhaps(runner, &mut shape.together_share, &[0.0, 0.3, 1.0]);
     let rate_max = OPERATIONS_MAX * 1_000.0 / shape.duration_ms.max(1) as f64;
     shape.operations_per_second = shape.operations_per_second.min(rate_max);
 }
@@ -233,6 +234,7 @@ fn draw_assumptions(runner: &mut TestRunner) -> Assumptions {
     doubt(runner, &mut drawn.latency_tail_share, &[0.0, 0.005]);
     doubt(runner, &mut drawn.stale_read_share, &[0.0, 0.5]);
     doubt(runner, &mut drawn.stale_read_max_ms, &[10, 1_000]);
+    doubt(runner, &mut drawn.stream_torn_share, &[0.0, 1.0]);
     doubt(runner, &mut drawn.unknown_members_refused, &[false]);
     doubt(runner, &mut drawn.stream_readers_limited, &[false]);
     let mut stream_lag = (drawn.stream_lag_p50_ms, drawn.stream_lag_p99_ms);

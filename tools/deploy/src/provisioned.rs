@@ -88,9 +88,11 @@ fn topic(template: &Template, definition: &BusDefinition) -> Vec<Finding> {
         None => expectations.missing("topic", name),
         Some((topic, properties)) => {
             expectations.equal(topic, &properties, "/FifoTopic", &Value::Null);
-            match named(template, "AWS::SQS::Queue", "QueueName", &definition.names.notification_queue) {
-                None => expectations.missing("queue", &definition.names.notification_queue),
-                Some((queue, _)) => expectations.subscribed(template, topic, queue),
+            let queue = |name: &str| named(template, "AWS::SQS::Queue", "QueueName", name).map(|(queue, _)| queue);
+            // That the dead-letter queue is missing, the queues' check tells.
+            match (queue(&definition.names.notification_queue), queue(&definition.names.background_dead_letters)) {
+                (None, _) => expectations.missing("queue", &definition.names.notification_queue),
+                (Some(home), dead_letters) => expectations.subscribed(template, topic, home, dead_letters),
             }
         }
     }
@@ -101,14 +103,16 @@ fn queues(template: &Template, definition: &BusDefinition) -> Vec<Finding> {
     let mut expectations = Expectations::default();
     let queue = |name: &str| named(template, "AWS::SQS::Queue", "QueueName", name);
     let names = &definition.names;
-    let dead_letters = queue(&names.notification_dead_letters);
-    match &dead_letters {
-        None => expectations.missing("queue", &names.notification_dead_letters),
-        Some((resource, properties)) => {
-            let retention = json!(definition.dead_letter_retention_seconds);
-            expectations.equal(resource, properties, "/MessageRetentionPeriod", &retention);
+    let retention = json!(definition.dead_letter_retention_seconds);
+    for name in [&names.notification_dead_letters, &names.background_dead_letters] {
+        match queue(name) {
+            None => expectations.missing("queue", name),
+            Some((resource, properties)) => {
+                expectations.equal(resource, &properties, "/MessageRetentionPeriod", &retention);
+            }
         }
     }
+    let dead_letters = queue(&names.notification_dead_letters);
     // That it is missing, the topic's check has told.
     if let (Some((home, properties)), Some((target, letters))) = (queue(&names.notification_queue), dead_letters) {
         expectations.equal(home, &properties, "/VisibilityTimeout", &json!(definition.visibility_seconds));
@@ -126,7 +130,8 @@ fn queues(template: &Template, definition: &BusDefinition) -> Vec<Finding> {
 
 /// A queue that provisioning does not know holds what a mapping or a subscription gave up on, or nothing.
 fn other_queues(template: &Template, definition: &BusDefinition) -> Vec<Finding> {
-    let names = [&definition.names.notification_queue, &definition.names.notification_dead_letters];
+    let names = &definition.names;
+    let names = [&names.notification_queue, &names.notification_dead_letters, &names.background_dead_letters];
     let mut expectations = Expectations::default();
     for (queue, properties) in template.of_type("AWS::SQS::Queue") {
         let name = template.with_defaults(&properties["QueueName"]);
@@ -180,7 +185,7 @@ impl Expectations {
         }
     }
 
-    fn subscribed(&mut self, template: &Template, topic: &str, queue: &str) {
+    fn subscribed(&mut self, template: &Template, topic: &str, queue: &str, dead_letters: Option<&str>) {
         let of_topic = |properties: &Value| refers_to(&properties["TopicArn"], topic);
         let subscriptions = template.of_type("AWS::SNS::Subscription").into_iter();
         let ours =
@@ -195,20 +200,17 @@ impl Expectations {
             self.equal(resource, properties, "/FilterPolicy", &Value::Null);
             if !properties["RedrivePolicy"].is_object() {
                 self.say(resource, "without a redrive policy, what SNS gives up on is lost".to_owned());
+            } else if dead_letters.is_some_and(|target| !refers_to(&properties["RedrivePolicy"], target)) {
+                self.say(resource, "its dead letters do not go where provisioned ones go".to_owned());
             }
             // Both ends of it must let the topic send.
-            for end in std::iter::once(queue).chain(dead_letters_of(template, properties)) {
+            for end in std::iter::once(queue).chain(dead_letters) {
                 if !lets_send(template, topic, end) {
                     self.say(end, format!("no queue policy lets {topic} send to it"));
                 }
             }
         }
     }
-}
-
-fn dead_letters_of<'t>(template: &'t Template, subscription: &Value) -> Option<&'t str> {
-    let queues = template.of_type("AWS::SQS::Queue").into_iter().map(|(queue, _)| queue);
-    queues.into_iter().find(|queue| refers_to(&subscription["RedrivePolicy"], queue))
 }
 
 fn lets_send(template: &Template, topic: &str, queue: &str) -> bool {

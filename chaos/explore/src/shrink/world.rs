@@ -1,6 +1,6 @@
 //! Smaller worlds: fewer hosts, shards and servers, fewer hits of a fault, shorter phases.
 
-use nexus_faults::{EnvironmentFault, Fault, PlannedFault};
+use nexus_faults::{EnvironmentFault, Fault, PlannedFault, Window};
 use nexus_scenario::Bus;
 
 use crate::trial::Trial;
@@ -132,21 +132,10 @@ fn move_fault(fault: &mut Fault, by_ms: u64) {
     let shift = |times: &mut [&mut u64]| times.iter_mut().for_each(|time| **time = time.saturating_sub(by_ms));
     match fault {
         Fault::Call { address, .. } => shift(&mut [&mut address.from_ms, &mut address.until_ms]),
-        Fault::Environment(fault) => match fault {
-            EnvironmentFault::Crash { at_ms, .. }
-            | EnvironmentFault::ClockLeap { at_ms, .. }
-            | EnvironmentFault::Operator { at_ms, .. } => shift(&mut [at_ms]),
-            EnvironmentFault::UnusableSchema { until_ms, .. } => shift(&mut [until_ms]),
-            EnvironmentFault::Partition { from_ms, until_ms, .. }
-            | EnvironmentFault::SlowLink { from_ms, until_ms, .. }
-            | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
-            | EnvironmentFault::ClockSkew { from_ms, until_ms, .. }
-            | EnvironmentFault::ClockDrift { from_ms, until_ms, .. }
-            | EnvironmentFault::Pause { from_ms, until_ms, .. }
-            | EnvironmentFault::BrownOut { from_ms, until_ms, .. }
-            | EnvironmentFault::RetryStorm { from_ms, until_ms, .. }
-            | EnvironmentFault::Rollback { from_ms, until_ms, .. }
-            | EnvironmentFault::OldRelease { from_ms, until_ms, .. } => shift(&mut [from_ms, until_ms]),
+        Fault::Environment(fault) => match fault.window_mut() {
+            Window::Moment { at_ms } | Window::Outage { at_ms, .. } => shift(&mut [at_ms]),
+            Window::FromStart { until_ms } => shift(&mut [until_ms]),
+            Window::Span { from_ms, until_ms } => shift(&mut [from_ms, until_ms]),
         },
     }
 }
@@ -197,20 +186,11 @@ fn weaken(fault: &mut Fault) -> bool {
             true
         }
         Fault::Call { .. } => false,
-        Fault::Environment(fault) => match fault {
-            EnvironmentFault::Crash { down_ms, .. } => halve(0, down_ms),
-            EnvironmentFault::UnusableSchema { until_ms, .. } => halve(0, until_ms),
-            EnvironmentFault::ClockLeap { .. } | EnvironmentFault::Operator { .. } => false,
-            EnvironmentFault::Partition { from_ms, until_ms, .. }
-            | EnvironmentFault::SlowLink { from_ms, until_ms, .. }
-            | EnvironmentFault::SlowHost { from_ms, until_ms, .. }
-            | EnvironmentFault::ClockSkew { from_ms, until_ms, .. }
-            | EnvironmentFault::ClockDrift { from_ms, until_ms, .. }
-            | EnvironmentFault::Pause { from_ms, until_ms, .. }
-            | EnvironmentFault::BrownOut { from_ms, until_ms, .. }
-            | EnvironmentFault::RetryStorm { from_ms, until_ms, .. }
-            | EnvironmentFault::Rollback { from_ms, until_ms, .. }
-            | EnvironmentFault::OldRelease { from_ms, until_ms, .. } => halve(*from_ms, until_ms),
+        Fault::Environment(fault) => match fault.window_mut() {
+            Window::Outage { down_ms, .. } => halve(0, down_ms),
+            Window::FromStart { until_ms } => halve(0, until_ms),
+            Window::Moment { .. } => false,
+            Window::Span { from_ms, until_ms } => halve(*from_ms, until_ms),
         },
     }
 }
