@@ -287,6 +287,8 @@ pub struct CheckSettings {
     /// What a fault made unprocessable: event ids, `stream/version` of events, sequence numbers of records or ids of
     /// messages.
     pub poison_events: Vec<String>,
+    /// Event types that some host's release did not know for a while: it may call such events poison.
+    pub event_types_forgotten: Vec<String>,
     /// An operator purged queues behind the system's back: what lay in them then, and nothing else, may be missing.
     pub operator_purges: bool,
     /// Under which schema of the registry, and with which definition, each event version is registered, by `type/version`.
@@ -335,6 +337,7 @@ impl Default for CheckSettings {
             visibility_ns: 30 * SECOND_NS,
             delivery_bound_ns: 120 * SECOND_NS,
             poison_events: Vec::new(),
+            event_types_forgotten: Vec::new(),
             operator_purges: false,
             polling_operations: texts(&POLLING_OPERATIONS),
         }

@@ -7,6 +7,7 @@ use nexus_checkers::{
     StorageWrite, StreamRecord,
 };
 use nexus_cloud::{Call, CallOutcome, JournalEntry};
+use nexus_faults::{EnvironmentFault, Fault};
 use nexus_scenario::host_names;
 use nexus_world::registry;
 
@@ -155,6 +156,17 @@ fn purged(trial: &Trial, played: &Played) -> bool {
     played.firings.iter().any(|firing| is_purge(firing.fault_id))
 }
 
+/// The types that old releases among the hosts do not know.
+fn event_types_forgotten(trial: &Trial) -> Vec<String> {
+    let forgotten = trial.faults.iter().filter_map(|planned| match &planned.fault {
+        Fault::Environment(
+            EnvironmentFault::OldRelease { event_type, .. } | EnvironmentFault::Rollback { event_type, .. },
+        ) => Some(event_type.clone()),
+        _ => None,
+    });
+    forgotten.collect()
+}
+
 fn aws_call(call: &Call, outcome: &CallOutcome) -> AwsCall {
     AwsCall {
         sequence: call.sequence,
@@ -205,6 +217,7 @@ fn settings(trial: &Trial, played: &Played) -> CheckSettings {
         // The whole drain is given to what has to go round by the dead letters.
         delivery_bound_ns: trial.phases.drain_ms * 1_000_000,
         poison_events: poison(played),
+        event_types_forgotten: event_types_forgotten(trial),
         operator_purges: purged(trial, played),
         ..CheckSettings::default()
     }

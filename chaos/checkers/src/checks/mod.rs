@@ -8,7 +8,7 @@ mod idempotency;
 mod immutability;
 mod lints;
 mod policy;
-mod registry;
+pub(crate) mod registry;
 mod schema;
 mod stream;
 mod tokens;

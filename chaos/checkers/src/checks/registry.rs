@@ -60,6 +60,33 @@ fn stretches(input: &CheckInput) -> BTreeMap<(String, String), Vec<Stretch>> {
     stretches
 }
 
+/// What the registry could say of each event version.
+pub(crate) struct Availability<'i> {
+    input: &'i CheckInput,
+    stretches: BTreeMap<(String, String), Vec<Stretch>>,
+    began_ns: u64,
+}
+
+impl<'i> Availability<'i> {
+    pub(crate) fn of(input: &'i CheckInput) -> Self {
+        let began_ns = input.truth.calls.iter().map(|call| call.at_ns).min().unwrap_or(0);
+        Self { input, stretches: stretches(input), began_ns }
+    }
+
+    /// Whether an answer that still counted at this moment can have been a no: the definition was not AVAILABLE at some time
+    /// within the trust that answers are given. What no registry is asked for is never doubted.
+    pub(crate) fn may_be_doubted(&self, event_type: &str, version: u64, at_ns: u64) -> bool {
+        let settings = &self.input.settings;
+        if settings.registered_schemas.is_empty() {
+            return false;
+        }
+        let Some(registered) = settings.registered_schemas.get(&format!("{event_type}/{version}")) else { return true };
+        let since_ns = at_ns.saturating_sub(settings.registry_trust_ns).max(self.began_ns);
+        let whole = |stretch: &Stretch| stretch.from_ns <= since_ns && at_ns <= stretch.until_ns;
+        !schema_of(&self.stretches, registered).iter().any(whole)
+    }
+}
+
 /// Each event that was stored, and the schema that stands for its type and version.
 fn stored(input: &CheckInput) -> impl Iterator<Item = (&StorageWrite, String, Option<&RegisteredSchema>)> {
     writes_of(input, &input.settings.events_table).filter_map(|write| {

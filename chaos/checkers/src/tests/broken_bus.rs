@@ -9,7 +9,7 @@ use super::{
     finding,
     scene::Scene,
 };
-use crate::{Finding, MessageStepKind};
+use crate::{Finding, MessageStepKind, SchemaVersionStep};
 
 #[test]
 fn each_is_noticed() {
@@ -279,6 +279,13 @@ fn dead_letters() -> Vec<Breakage> {
     ]
 }
 
+/// Parks an aggregate for its own first event, as it is stored.
+fn park_sound(scene: &mut Scene, consumer: &str) {
+    let event = scene.event("order-o-1", 1);
+    scene.park(consumer, "order-o-1", (Some(1), Some(1)), "poison");
+    scene.last_written()["body"] = json!({"S": body(&event)});
+}
+
 fn poison() -> Vec<Breakage> {
     vec![
         breakage("poison-parked-once", "neither parked nor quarantined", |scene| {
@@ -298,6 +305,13 @@ fn poison() -> Vec<Breakage> {
         breakage("poison-parked-once", "changed or removed", |scene| {
             scene.quarantine("letter", "a");
             scene.quarantine("letter", "b");
+        }),
+        breakage("parked-for-cause", "with which nothing is wrong", |scene| {
+            park_sound(scene, "router");
+        }),
+        breakage("parked-for-cause", "with which nothing is wrong", |scene| {
+            scene.input.settings.registered_schemas.clear();
+            park_sound(scene, "projection");
         }),
         breakage("parked-released", "keeps order-o-1 parked", |scene| {
             scene.park("projection", "order-o-1", (Some(2), Some(3)), "attempts-exhausted");
@@ -431,6 +445,27 @@ fn what_only_looks_wrong_passes() {
         ("parked-released", "a poisoned event stays parked, whatever its key", |scene| {
             scene.input.settings.poison_events.push("no event".to_owned());
             scene.park("router", "rogue-1", (Some(1), Some(2)), "poison");
+        }),
+        ("parked-for-cause", "the registry took the schema back for a while", |scene| {
+            park_sound(scene, "router");
+            let event = scene.event("order-o-1", 1);
+            let name = format!("{}/{}", event.event_type, event.schema_version);
+            let own = |step: &SchemaVersionStep| step.version_id == name;
+            let known = scene.input.truth.schema_versions.iter().find(|step| own(step)).cloned();
+            let known = known.expect("registered");
+            for status in ["DELETING", "AVAILABLE"] {
+                let step = SchemaVersionStep { at_ns: 5, status: status.to_owned(), ..known.clone() };
+                scene.input.truth.schema_versions.push(step);
+            }
+        }),
+        ("parked-for-cause", "a release did not know the type", |scene| {
+            park_sound(scene, "router");
+            let forgotten = scene.event("order-o-1", 1).event_type;
+            scene.input.settings.event_types_forgotten.push(forgotten);
+        }),
+        ("parked-for-cause", "the event was planted", |scene| {
+            scene.input.settings.poison_events.push("order-o-1/1".to_owned());
+            park_sound(scene, "router");
         }),
         ("routing-attempts-bounded", "another owner attempts anew", |scene| {
             for epoch in 2..5 {

@@ -34,6 +34,7 @@ pub(crate) fn all() -> Vec<Box<dyn Checker>> {
         dead_letters::CONSERVATION,
         dead_letters::RECEIVE_COUNT,
         poison::PARKED_ONCE,
+        poison::PARKED_FOR_CAUSE,
         poison::RELEASED,
         attempts::ROUTING_ATTEMPTS,
         quiet::BUS_QUIESCENCE,

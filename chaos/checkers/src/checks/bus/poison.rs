@@ -8,7 +8,7 @@ use crate::{
         Parking, Poison, Standing, carried_event, core_records, letter_of, place_of, queue_steps, topic_messages,
         writes_of,
     },
-    checks::Check,
+    checks::{Check, registry::Availability},
     finding::Examination,
     item::{StoredEvent, events_written, text},
 };
@@ -18,6 +18,13 @@ pub(crate) const PARKED_ONCE: Check = Check {
     needs: Needs::GroundTruth,
     describe: "Whatever a fault made unprocessable is parked or quarantined with its body; a quarantined letter is written once and never without a body, and so is a parked one.",
     run: parked_once,
+};
+
+pub(crate) const PARKED_FOR_CAUSE: Check = Check {
+    name: "parked-for-cause",
+    needs: Needs::GroundTruth,
+    describe: "An aggregate is parked as poison only for what is poison, or for an event whose schema the registry did not have AVAILABLE: a registry that is silent makes nothing poison.",
+    run: parked_for_cause,
 };
 
 pub(crate) const RELEASED: Check = Check {
@@ -65,6 +72,31 @@ fn parked_once(input: &CheckInput, examination: &mut Examination) {
                 .at(victim.at_ns)
                 .evidence(victim.body.clone())
         });
+    }
+}
+
+fn parked_for_cause(input: &CheckInput, examination: &mut Examination) {
+    let (parking, poison, availability) = (Parking::of(input), Poison::of(input), Availability::of(input));
+    let stored: BTreeMap<String, StoredEvent> =
+        events_written(input).into_iter().map(|(_, event)| (event.event_id.clone(), event)).collect();
+    for (consumer, key, standings) in parking.all() {
+        for standing in standings.iter().filter(|standing| standing.is_new && standing.reason == "poison") {
+            let blameless = carried_event(&standing.body).filter(|event| {
+                event.stream == key
+                    && !poison.keys.contains(key)
+                    && !poison.has_event(event)
+                    && !input.settings.event_types_forgotten.contains(&event.event_type)
+                    && stored.get(&event.event_id) == Some(event)
+                    && !availability.may_be_doubted(&event.event_type, event.schema_version, standing.from_ns)
+            });
+            examination.expect(blameless.is_none(), || {
+                let what = format!("`{consumer}` parked {key} as poison for an event with which nothing is wrong.");
+                Violation::new(what)
+                    .key(format!("{}/{consumer}/{key}", input.settings.parked_table))
+                    .at(standing.from_ns)
+                    .evidence(standing.body.clone())
+            });
+        }
     }
 }
 
