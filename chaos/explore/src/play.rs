@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use nexus_checkers::Observation;
 use nexus_cloud::{Call, CallOutcome, CloudConfig, JournalEntry, MessageStep, Service, UnixNanos};
 use nexus_cloud_shell::SharedCloud;
-use nexus_engine::{EngineConfig, Program, RunSummary, Trace, TraceRecord, TrueClock, on_fresh_thread};
+use nexus_engine::{
+    EngineConfig, Pauses, Program, RunSummary, Schedule, Trace, TraceRecord, TrueClock, on_fresh_thread,
+};
 use nexus_faults::{EnvironmentFault, Fault, FaultLedger, Firing, OperatorAct, PlanHook};
 use nexus_scenario::{Hosting, host_names};
 use nexus_world::{World, WorldBuilder, bus, registry, wiring};
@@ -127,6 +129,16 @@ fn engine_config(trial: &Trial) -> EngineConfig {
         link_latency_min,
         link_latency_max,
         duration_max: Duration::from_millis(trial.phases.end_ms()) + Duration::from_secs(60),
+        schedule: schedule(trial),
+    }
+}
+
+fn schedule(trial: &Trial) -> Schedule {
+    let wanted = &trial.schedule;
+    let pauses = Pauses { one_in: wanted.pauses_one_in, max: Duration::from_millis(wanted.pause_max_ms) };
+    Schedule {
+        changes_one_in: (wanted.changes_one_in > 0).then_some(wanted.changes_one_in),
+        pauses: (wanted.pauses_one_in > 0).then_some(pauses),
     }
 }
 

@@ -18,6 +18,7 @@ pub struct Scenario {
     pub registry: Registry,
     pub service: Service,
     pub network: Network,
+    pub schedule: Schedule,
     pub phases: Phases,
     pub workload: WorkloadShape,
     pub faults: Vec<FaultTemplate>,
@@ -117,6 +118,30 @@ pub struct Registry {
 impl Default for Registry {
     fn default() -> Self {
         Self { is_asked: false, fresh_ms: 300_000, negative_ms: 3_000, stale_ms: 1_800_000 }
+    }
+}
+
+/// In which order a host's tasks are taken, and how late. Left out: as the engine takes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schedule {
+    /// The most urgent task goes first, and one in so many steps the one that goes falls behind all others; 0: no priorities.
+    pub changes_one_in: u32,
+    /// One in so many steps is held back after it was woken; 0: none.
+    pub pauses_one_in: u32,
+    /// For how long at most, in milliseconds.
+    pub pause_max_ms: u64,
+}
+
+impl Schedule {
+    /// Enough changes to overtake anybody several times within a request, and few enough to be overtaken for a while.
+    pub const PRIORITIES: Schedule = Schedule { changes_one_in: 40, pauses_one_in: 0, pause_max_ms: 0 };
+    /// Longer than a call to AWS, and shorter than anybody's patience.
+    pub const PAUSES: Schedule = Schedule { changes_one_in: 0, pauses_one_in: 50, pause_max_ms: 40 };
+    pub const BOTH: Schedule = Schedule { changes_one_in: 40, pauses_one_in: 50, pause_max_ms: 40 };
+
+    pub fn is_engines_own(&self) -> bool {
+        self.changes_one_in == 0 && self.pauses_one_in == 0
     }
 }
 
@@ -264,6 +289,7 @@ struct ScenarioFile {
     registry: Option<Spanned<Registry>>,
     service: Option<Spanned<Service>>,
     network: Option<Spanned<Network>>,
+    schedule: Option<Spanned<Schedule>>,
     phases: Option<Spanned<Phases>>,
     workload: Spanned<WorkloadShape>,
     #[serde(default)]
@@ -331,6 +357,7 @@ fn read(name: &str, text: &str) -> Result<Scenario, Problem> {
         registry: value_or_default(file.registry),
         service: value_or_default(file.service),
         network: value_or_default(file.network),
+        schedule: value_or_default(file.schedule),
         phases: value_or_default(file.phases),
         workload: WorkloadShape::default(),
         faults: Vec::new(),
@@ -404,6 +431,14 @@ fn check_numbers(file: &ScenarioFile) -> Result<(), Problem> {
     }
     if bus.hosts().len() > 64 || bus.core_shards > 64 {
         return at(span_of(&file.bus), "a bus has at most 64 hosts and 64 core shards", "write smaller numbers");
+    }
+    let schedule = given_or_default(&file.schedule);
+    if (schedule.pauses_one_in == 0) != (schedule.pause_max_ms == 0) || schedule.pause_max_ms > 1_000 {
+        return at(
+            span_of(&file.schedule),
+            "pauses need both how often and how long at most, which is 1 to 1000 ms",
+            "write pauses_one_in = 50, pause_max_ms = 40, or neither",
+        );
     }
     let registry = given_or_default(&file.registry);
     if registry.fresh_ms == 0 || registry.negative_ms == 0 {

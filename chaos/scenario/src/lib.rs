@@ -8,7 +8,7 @@ mod file;
 mod library;
 
 pub use file::{
-    Bus, Hosting, Network, ObjectiveTemplate, Phases, Registry, Scenario, ScenarioError, Service, Topology, host_names,
-    parse,
+    Bus, Hosting, Network, ObjectiveTemplate, Phases, Registry, Scenario, ScenarioError, Schedule, Service, Topology,
+    host_names, parse,
 };
 pub use library::{LibraryError, Tier, find, load_all, load_file};

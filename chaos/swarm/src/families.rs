@@ -209,6 +209,7 @@ pub fn skeleton(trial: &Trial) -> Scenario {
         registry: trial.registry.clone(),
         service: trial.service.clone(),
         network: trial.network.clone(),
+        schedule: trial.schedule.clone(),
         phases: trial.phases.clone(),
         workload: WorkloadShape::default(),
         faults: Vec::new(),

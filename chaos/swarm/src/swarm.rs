@@ -6,7 +6,7 @@
 
 use nexus_cloud::Assumptions;
 use nexus_faults::{FaultKind, FaultTemplate, UnusableTemplate, Whole};
-use nexus_scenario::{Bus, Hosting, Phases, Scenario, Tier};
+use nexus_scenario::{Bus, Hosting, Phases, Scenario, Schedule, Tier};
 use nexus_workload::{WorkloadShape, WorkloadSource};
 use proptest::test_runner::TestRunner;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,7 @@ impl SwarmConfig {
         draw_topology(&mut scenario, &mut runner("topology"));
         draw_bus(&mut scenario.bus, &mut runner("bus"));
         draw_patience(&mut scenario, &mut runner("service"));
+        draw_schedule(&mut scenario, &mut runner("schedule"));
         draw_phases(&mut scenario, &mut runner("phases"));
         draw_workload(&mut scenario, &mut runner("workload"));
         let kinds = draw_faults(&mut scenario, base, &mut runner("faults"));
@@ -120,6 +121,12 @@ fn draw_patience(scenario: &mut Scenario, runner: &mut TestRunner) {
     perhaps(runner, &mut patience, &[(1_000, 8_000, 10_000), (500, 4_000, 6_000), (2_000, 8_000, 12_000)]);
     (service.attempt_timeout_ms, service.request_deadline_ms, service.customer_timeout_ms) = patience;
     perhaps(runner, &mut service.connect_timeout_ms, &[200, 500, 1_000]);
+}
+
+/// The engine's own order in half of all trials, since whatever is drawn here is slower.
+fn draw_schedule(scenario: &mut Scenario, runner: &mut TestRunner) {
+    let rarely = Schedule { changes_one_in: 400, ..Schedule::PRIORITIES };
+    perhaps(runner, &mut scenario.schedule, &[Schedule::PRIORITIES, rarely, Schedule::PAUSES, Schedule::BOTH]);
 }
 
 fn draw_phases(scenario: &mut Scenario, runner: &mut TestRunner) {

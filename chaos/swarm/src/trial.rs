@@ -2,7 +2,7 @@
 
 use nexus_cloud::Assumptions;
 use nexus_faults::{EnvironmentFault, Fault, PlannedFault, UnusableTemplate};
-use nexus_scenario::{Bus, Network, Phases, Registry, Scenario, Service, Tier, Topology};
+use nexus_scenario::{Bus, Network, Phases, Registry, Scenario, Schedule, Service, Tier, Topology};
 use nexus_workload::{Action, Workload};
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -34,6 +34,8 @@ pub struct Trial {
     pub registry: Registry,
     pub service: Service,
     pub network: Network,
+    #[serde(default, skip_serializing_if = "Schedule::is_engines_own")]
+    pub schedule: Schedule,
     pub phases: Phases,
     pub workload: Workload,
     pub faults: Vec<PlannedFault>,
@@ -94,6 +96,7 @@ impl Trial {
             registry: scenario.registry.clone(),
             service: scenario.service.clone(),
             network: scenario.network.clone(),
+            schedule: scenario.schedule.clone(),
             phases,
             workload,
             faults,

@@ -19,6 +19,7 @@ use crate::{
     gate::Gate,
     handles::lock,
     host_clock::HostClock,
+    schedule::{Schedule, Turnstile},
 };
 
 /// A host across all its lives.
@@ -33,6 +34,10 @@ pub(crate) struct Host {
     program: Program,
     starts: AtomicU32,
     failures: Failures,
+    seed: u64,
+    schedule: Schedule,
+    /// Of the life that goes on; none where the engine's own order is left alone.
+    turnstile: Mutex<Option<Arc<Turnstile>>>,
 }
 
 /// The parts of a Platform that an engine makes anew for each life of a host.
@@ -61,6 +66,9 @@ impl Host {
             program,
             starts: AtomicU32::new(0),
             failures,
+            seed: config.seed,
+            schedule: config.schedule.clone(),
+            turnstile: Mutex::default(),
         }
     }
 
@@ -73,8 +81,14 @@ impl Host {
         }
         // Whatever held the life before this one back, power has been off since.
         self.gate.open();
+        if !self.schedule.is_engines_own() {
+            let timer = parts.timer.clone();
+            let turnstile = Turnstile::new(self.schedule.clone(), timer, self.seed, &self.name, start_count);
+            *lock(&self.turnstile) = Some(turnstile);
+        }
         let platform = self.platform(parts);
-        let life = AssertUnwindSafe(async { self.gate.pass((self.program)(platform, start_count)).await });
+        let program = self.in_turn((self.program)(platform, start_count));
+        let life = AssertUnwindSafe(async { self.gate.pass(program).await });
         let life = life.catch_unwind().await;
         match life {
             Ok(Ok(())) => {}
@@ -98,11 +112,19 @@ impl Host {
         }
     }
 
+    fn in_turn<T: Send + 'static>(&self, task: BoxFuture<'static, T>) -> BoxFuture<'static, T> {
+        match &*lock(&self.turnstile) {
+            Some(turnstile) => Box::pin(turnstile.pass(task)),
+            None => task,
+        }
+    }
+
     /// A task whose panic fails the run: in simulation a panic is a defect that was found, wherever it happened.
     pub(crate) fn guarded(&self, task: BoxFuture<'static, ()>) -> impl Future<Output = ()> + Send + 'static {
         let failures = self.failures.clone();
         let name = self.name.clone();
         let gate = self.gate.clone();
+        let task = self.in_turn(task);
         async move {
             if let Err(panic) = AssertUnwindSafe(gate.pass(task)).catch_unwind().await {
                 failures.report(&name, panic_message(panic.as_ref()));

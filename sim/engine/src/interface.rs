@@ -5,6 +5,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use nexus_ports::Platform;
 
+use crate::Schedule;
+
 /// Which engine runs a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EngineKind {
@@ -39,6 +41,8 @@ pub struct EngineConfig {
     pub link_latency_max: Duration,
     /// A run that has not been stopped by its director by then ends with [`EngineError::OutOfTime`].
     pub duration_max: Duration,
+    /// In which order a host's tasks are taken.
+    pub schedule: Schedule,
 }
 
 pub type ProgramResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;

@@ -19,6 +19,7 @@ mod host;
 mod host_clock;
 mod interface;
 mod links;
+mod schedule;
 mod trace;
 
 #[cfg(madsim)]
@@ -36,6 +37,7 @@ pub use capabilities::{Support, capabilities};
 pub use compute::Compute;
 pub use handles::{Alarm, EngineHandles, SlownessHandle, TrueClock};
 pub use interface::*;
+pub use schedule::{Pauses, Schedule};
 pub use trace::{Trace, TraceRecord};
 
 /// The engine that this build contains.

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::{engine::Engine, help::examples, values};
+use crate::{engine::Engine, help::examples, schedule::ScheduleChoice, values};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -56,6 +56,10 @@ pub struct BenchOptions {
     /// What runs the trials
     #[arg(long, value_name = "ENGINE", value_enum, default_value = "turmoil")]
     pub engine: Engine,
+
+    /// In which order the tasks of a host are taken
+    #[arg(long, value_name = "SCHEDULE", value_enum, default_value = "scenario")]
+    pub schedule: ScheduleChoice,
 
     /// How many trials run at a time; by default one a processor
     #[arg(long, value_name = "N", value_parser = values::jobs, allow_negative_numbers = true)]

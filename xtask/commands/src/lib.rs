@@ -22,6 +22,7 @@ pub mod exit;
 mod help;
 mod policy;
 mod report;
+mod schedule;
 mod schema;
 mod sim;
 mod test;
@@ -42,6 +43,7 @@ pub use policy::{
     PolicyGraphOptions, PolicyTestOptions,
 };
 pub use report::{DiffOptions, JunitOption, MergeOptions, ReportCommand, ShowOptions};
+pub use schedule::ScheduleChoice;
 pub use schema::{CompatibilityMode, SchemaCheckOptions, SchemaCommand, SchemaDiffOptions, SchemaDocsOptions};
 pub use sim::SimOptions;
 pub use test::{Step, TestOptions};

@@ -8,6 +8,7 @@ use crate::{
     engine::{Engine, EngineChoice},
     help::examples,
     report::JunitOption,
+    schedule::ScheduleChoice,
     values,
 };
 
@@ -22,6 +23,7 @@ use crate::{
         ("cargo xtask sim --list", "what scenarios there are"),
         ("cargo xtask sim --scenario all --seeds 200 --engine both", "everything, on both engines"),
         ("cargo xtask sim --scenario crashes --seed 42", "one trial"),
+        ("cargo xtask sim --engine madsim --schedule both", "tasks overtake each other, and go on late"),
         ("cargo xtask sim --check-determinism --seeds 20", "run trials twice and compare their traces"),
         ("cargo xtask sim --junit target/nexus/junit.xml", "for a build server: a failure carries verdict and replay command"),
         ("cargo xtask sim --json | jq .latency", "for programs"),
@@ -48,6 +50,10 @@ pub struct SimOptions {
     #[arg(long, value_name = "ENGINE", value_enum, default_value = "turmoil", help_heading = "How to run it")]
     pub engine: EngineChoice,
 
+    /// In which order the tasks of a host are taken
+    #[arg(long, value_name = "SCHEDULE", value_enum, default_value = "scenario", help_heading = "How to run it")]
+    pub schedule: ScheduleChoice,
+
     /// How many trials run at a time; by default one a processor
     #[arg(long, value_name = "N", value_parser = values::jobs, allow_negative_numbers = true, help_heading = "How to run it")]
     pub jobs: Option<usize>,
@@ -66,7 +72,7 @@ pub struct SimOptions {
     /// List the scenarios and run nothing
     #[arg(
         long,
-        conflicts_with_all = ["seed", "seeds", "jobs", "check_determinism", "workload", "out", "junit"],
+        conflicts_with_all = ["seed", "seeds", "jobs", "schedule", "check_determinism", "workload", "out", "junit"],
         help_heading = "What to print and keep"
     )]
     pub list: bool,
@@ -96,8 +102,20 @@ impl SimOptions {
     /// The options as a command line, the command's name first: parsing it gives these options again.
     pub fn to_arguments(&self) -> Vec<OsString> {
         // Taken apart by name, so that an option added above cannot be forgotten here.
-        let SimOptions { scenarios, seed, seeds, workload, engine, jobs, check_determinism, out, junit, list, json } =
-            self;
+        let SimOptions {
+            scenarios,
+            seed,
+            seeds,
+            workload,
+            engine,
+            schedule,
+            jobs,
+            check_determinism,
+            out,
+            junit,
+            list,
+            json,
+        } = self;
         let mut arguments = vec![OsString::from("sim")];
         let mut pair = |name: &str, value: OsString| {
             let mut joined = OsString::from(format!("--{name}="));
@@ -109,6 +127,9 @@ impl SimOptions {
         seeds.iter().for_each(|seeds| pair("seeds", seeds.to_string().into()));
         workload.iter().for_each(|file| pair("workload", file.into()));
         pair("engine", engine.single().map_or("both", Engine::name).into());
+        if *schedule != ScheduleChoice::default() {
+            pair("schedule", schedule.name().into());
+        }
         jobs.iter().for_each(|jobs| pair("jobs", jobs.to_string().into()));
         out.iter().for_each(|folder| pair("out", folder.into()));
         junit.junit.iter().for_each(|file| pair("junit", file.into()));

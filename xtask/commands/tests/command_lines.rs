@@ -119,7 +119,7 @@ fn sim_options_survive_the_way_through_a_command_line() {
     let lines = [
         "sim",
         "sim --scenario all --scenario lost-answer --seed 7 --seeds 3 --jobs 2 --engine both --check-determinism --json",
-        "sim --workload customers.jsonl --out target/elsewhere --engine madsim --junit out/junit.xml",
+        "sim --workload customers.jsonl --out target/elsewhere --engine madsim --schedule pauses --junit out/junit.xml",
         "sim --list --json --scenario -strange",
     ];
     for line in lines {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, fs, path::PathBuf};
 
-use nexus_commands::{Engine, EngineChoice, JunitOption, SimOptions, exit};
+use nexus_commands::{Engine, EngineChoice, JunitOption, ScheduleChoice, SimOptions, exit};
 use serde_json::Value;
 
 use super::Finding;
@@ -85,6 +85,7 @@ fn sim(engine: Engine, seeds: u64) -> SimOptions {
         seeds: Some(seeds),
         workload: None,
         engine: EngineChoice::from(engine),
+        schedule: ScheduleChoice::default(),
         jobs: None,
         check_determinism: false,
         out: None,

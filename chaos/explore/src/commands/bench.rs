@@ -8,12 +8,12 @@ use std::{
 };
 
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
-use nexus_commands::{BenchKind, BenchOptions};
+use nexus_commands::{BenchKind, BenchOptions, ScheduleChoice};
 use nexus_reports::Verdict;
 use nexus_scenario::{Scenario, Tier};
 use serde::{Deserialize, Serialize};
 
-use super::{Context, progress, slowness::Comparison, speed};
+use super::{Context, progress, sim::chosen_schedule, slowness::Comparison, speed};
 use crate::{BugReport, Trial, TrialOutput, TrialRequest, default_jobs, run_batch};
 
 pub fn run(options: &BenchOptions) -> Result<u8, Report> {
@@ -157,7 +157,7 @@ fn hunt(bug: &PlantedBug, options: &BenchOptions, context: &Context, out: &Path)
     while next < options.seeds && !context.is_stopped() && !result.caught {
         let until = (next + chunk).min(options.seeds);
         let requests: Result<Vec<TrialRequest>, Report> =
-            (next..until).map(|number| request(bug, &scenarios, number)).collect();
+            (next..until).map(|number| request(bug, &scenarios, number, options.schedule)).collect();
         next = until;
         search_chunk(bug, &requests?, jobs, context, out, &mut result)?;
     }
@@ -178,10 +178,17 @@ fn bug_scenarios(bug: &PlantedBug, context: &Context) -> Result<Vec<(Tier, Scena
 }
 
 /// The n-th trial of a hunt: scenarios take turns, so that the cheapest way to the bug is not known beforehand.
-fn request(bug: &PlantedBug, scenarios: &[(Tier, Scenario)], number: u64) -> Result<TrialRequest, Report> {
+fn request(
+    bug: &PlantedBug,
+    scenarios: &[(Tier, Scenario)],
+    number: u64,
+    schedule: ScheduleChoice,
+) -> Result<TrialRequest, Report> {
     let (tier, scenario) = &scenarios[(number % scenarios.len() as u64) as usize];
     let seed = 1 + number / scenarios.len() as u64;
-    draw(*tier, scenario, seed, Some(&bug.name))
+    let mut request = draw(*tier, scenario, seed, Some(&bug.name))?;
+    request.trial.schedule = chosen_schedule(schedule, scenario);
+    Ok(request)
 }
 
 /// The trial of a seed, with a bug switched on or without.

@@ -9,11 +9,11 @@ use std::{
 };
 
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
-use nexus_commands::SimOptions;
+use nexus_commands::{ScheduleChoice, SimOptions};
 use nexus_reports::{
     Capability, Determinism, LatencyModelRow, ObjectiveRecord, RunRecord, ScenarioRecord, TerminalOptions, Verdict,
 };
-use nexus_scenario::{Scenario, Tier};
+use nexus_scenario::{Scenario, Schedule, Tier};
 use nexus_workload::Workload;
 
 use super::{Context, progress};
@@ -139,11 +139,21 @@ fn draw(
                 None => Trial::draw(*tier, scenario, &engine, seed),
                 Some(workload) => Trial::with_workload(*tier, scenario, &engine, seed, workload.clone()),
             };
-            let trial = trial.map_err(|error| miette!("scenario `{}`: {error}", scenario.name))?;
+            let mut trial = trial.map_err(|error| miette!("scenario `{}`: {error}", scenario.name))?;
+            trial.schedule = chosen_schedule(options.schedule, scenario);
             requests.push(TrialRequest { trial, want_trace: false });
         }
     }
     Ok(requests)
+}
+
+pub(super) fn chosen_schedule(choice: ScheduleChoice, scenario: &Scenario) -> Schedule {
+    match choice {
+        ScheduleChoice::Scenario => scenario.schedule.clone(),
+        ScheduleChoice::Priorities => Schedule::PRIORITIES,
+        ScheduleChoice::Pauses => Schedule::PAUSES,
+        ScheduleChoice::Both => Schedule::BOTH,
+    }
 }
 
 fn write_bug(context: &Context, out: &Path, trial: &Trial, output: &TrialOutput) -> Result<String, Report> {

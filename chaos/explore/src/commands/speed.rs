@@ -190,6 +190,7 @@ fn engine_config(duration_max: Duration) -> EngineConfig {
         link_latency_min: Duration::from_micros(200),
         link_latency_max: Duration::from_micros(800),
         duration_max: duration_max + Duration::from_secs(1),
+        schedule: nexus_engine::Schedule::default(),
     }
 }
 

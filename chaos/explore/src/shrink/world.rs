@@ -1,7 +1,7 @@
 //! Smaller worlds: fewer hosts, shards and servers, fewer hits of a fault, shorter phases.
 
 use nexus_faults::{EnvironmentFault, Fault, PlannedFault, Window};
-use nexus_scenario::Bus;
+use nexus_scenario::{Bus, Schedule};
 
 use crate::trial::Trial;
 
@@ -20,6 +20,9 @@ pub fn candidates(trial: &Trial) -> Vec<Trial> {
         let mut smaller = trial.clone();
         smaller.topology.servers = 1;
         found.push(smaller);
+    }
+    if !trial.schedule.is_engines_own() {
+        found.push(Trial { schedule: Schedule::default(), ..trial.clone() });
     }
     found.extend(earlier(trial));
     found.extend(shorter(trial));

@@ -49,6 +49,7 @@ pub fn config(seed: u64) -> EngineConfig {
         link_latency_min: ms(1),
         link_latency_max: ms(4),
         duration_max: Duration::from_secs(3_600),
+        schedule: nexus_engine::Schedule::default(),
     }
 }
 
