@@ -117,8 +117,8 @@ impl OrderLife {
         let rival = other_than(self.owner, draw, customers);
         match (self.stage, draw.variant(8)) {
             (Stage::New | Stage::Placed, 0..=4) => self.place(rival),
-            (Stage::Processed, 0..=4) => self.process(rival),
             (Stage::Processed | Stage::Paid, 0..=4) if together => self.confirm_and_ship(rival, draw),
+            (Stage::Processed, 0..=4) => self.process(rival),
             (Stage::Paid, 0..=4) => self.confirm(rival),
             (Stage::ShippedWithComplaint | Stage::Ended, 0..=4) => self.ship(rival, draw),
             (Stage::CancelledAfterPayment, 0..=4) | (_, 5) => Step { customer: rival, ..self.cancel(draw) },

@@ -5,13 +5,12 @@ use std::{future::poll_fn, panic::AssertUnwindSafe, sync::Arc, task::Poll, time:
 
 use futures_util::FutureExt;
 use nexus_ports::{
-    BoxFuture, FeedCursor, FeedFailure, FeedPage, FeedShard, FeedStart, Handled, Lease, LeaseFailure, MetricUnit,
-    Monotonic, ReadFailure, ShardHandler, ShardProgress, UnixTime, UnknownOutcome, WriteFailure,
+    BoxFuture, FeedCursor, FeedFailure, FeedPage, FeedShard, FeedStart, GapUnrepaired, Handled, Lease, LeaseFailure,
+    MetricUnit, Monotonic, ReadFailure, ShardHandler, ShardProgress, UnixTime, UnknownOutcome, WriteFailure,
 };
 use tokio::sync::watch;
 
 use crate::{
-    GapUnrepaired,
     bookmark::Bookmark,
     held_lease::{Draft, HeldLease, Holding, LeaseTimes, LossReason, StoreStep, Urgency},
     measure,
