@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::{
-    Attempt, CheckInput, Request, answer::Answer, canonical::canonical_json, command::explains, item::StoredEvent,
+    Attempt, CheckInput, Request, StorageWrite,
+    answer::Answer,
+    canonical::canonical_json,
+    command::explains,
+    item::{StoredEvent, events_written},
 };
 
 /// All attempts, by whomever and in whichever operation, to have one command carried out under one idempotency key.
@@ -48,6 +52,42 @@ impl<'i> Submission<'i> {
     pub(crate) fn has_acceptance(&self) -> bool {
         self.attempts.iter().any(|(_, answer)| matches!(answer, Answer::Accepted(_)))
     }
+}
+
+/// The events that one call left under one key.
+pub(crate) struct Decision<'i> {
+    pub key: String,
+    pub events: Vec<(&'i StorageWrite, StoredEvent)>,
+}
+
+impl Decision<'_> {
+    /// The submissions under its key that explain the most of it. Two commands that differ in one field may both explain an
+    /// event which that field is not in: the whole decision tells them apart.
+    pub(crate) fn sources<'s, 'i>(
+        &self,
+        submissions: &BTreeMap<&str, Vec<&'s Submission<'i>>>,
+    ) -> Vec<&'s Submission<'i>> {
+        let under_key = submissions.get(self.key.as_str()).map_or(&[][..], Vec::as_slice);
+        let explained =
+            |submission: &&Submission<'_>| self.events.iter().filter(|(_, event)| submission.explains(event)).count();
+        let most = under_key.iter().map(explained).max().unwrap_or(0);
+        under_key.iter().copied().filter(|submission| most > 0 && explained(submission) == most).collect()
+    }
+}
+
+/// Every decision of which something lies in storage, in the order of storage.
+pub(crate) fn decisions(input: &CheckInput) -> Vec<Decision<'_>> {
+    let mut decisions: Vec<Decision<'_>> = Vec::new();
+    let mut places: BTreeMap<(u64, String), usize> = BTreeMap::new();
+    for (write, event) in events_written(input) {
+        let key = event.command_id.clone();
+        let place = *places.entry((write.call_sequence, key.clone())).or_insert(decisions.len());
+        if place == decisions.len() {
+            decisions.push(Decision { key, events: Vec::new() });
+        }
+        decisions[place].events.push((write, event));
+    }
+    decisions
 }
 
 /// Whether an answer is one that the idempotency record gives again.

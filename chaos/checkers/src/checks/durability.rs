@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::Check;
 use crate::{
-    CheckInput, Needs, SentCommand, Violation,
+    CheckInput, Needs, SentCommand, StorageWrite, Violation,
     answer::{Accepted, Answer},
     finding::Examination,
     item::{StoredEvent, event_key, events_written, final_streams},
-    sent::{Submission, submissions, submissions_by_key},
+    sent::{Submission, decisions, submissions, submissions_by_key},
 };
 
 pub(crate) const ACKNOWLEDGED_DURABLE: Check = Check {
@@ -83,17 +83,26 @@ fn missing_events(
 }
 
 fn refused_absent(input: &CheckInput, examination: &mut Examination) {
-    let written = events_written(input);
-    for submission in submissions(input) {
-        let Some(told) = told_as_absent(&submission) else { continue };
-        let mut left = written.iter().filter(|(_, event)| submission.explains(event));
-        let found = left.next();
+    let submissions = submissions(input);
+    let by_key = submissions_by_key(&submissions);
+    let mut left: BTreeMap<&str, Vec<(&Submission<'_>, &StorageWrite, &StoredEvent)>> = BTreeMap::new();
+    let decisions = decisions(input);
+    for decision in &decisions {
+        for source in decision.sources(&by_key) {
+            let explained = decision.events.iter().filter(|(_, event)| source.explains(event));
+            left.entry(source.key).or_default().extend(explained.map(|(write, event)| (source, *write, event)));
+        }
+    }
+    for submission in &submissions {
+        let Some(told) = told_as_absent(submission) else { continue };
+        let under_key = left.get(submission.key).map_or(&[][..], Vec::as_slice);
+        let found = under_key.iter().find(|(source, ..)| std::ptr::eq(*source, submission));
         examination.expect(found.is_none(), || {
             let violation = Violation::new(format!("A command that was told as {told} left an event in storage."))
                 .key(submission.key)
                 .operations(submission.operations());
             match found {
-                Some((write, event)) => violation
+                Some((_, write, event)) => violation
                     .key(event_key(&input.settings.events_table, event))
                     .at(write.at_ns)
                     .evidence(event.label()),
@@ -133,23 +142,26 @@ fn told_as_absent(submission: &Submission<'_>) -> Option<String> {
 fn no_phantom(input: &CheckInput, examination: &mut Examination) {
     let submissions = submissions(input);
     let by_key = submissions_by_key(&submissions);
-    for (write, event) in events_written(input) {
-        let under_key = by_key.get(event.command_id.as_str()).map_or(&[][..], Vec::as_slice);
-        let source = under_key.iter().find(|submission| submission.explains(&event));
-        let problem = match source {
-            None if under_key.is_empty() => Some("names a command that no client sent"),
-            None => Some("does not say what the command under its key asked for"),
-            Some(submission) if submission.invoked_ns() > write.at_ns => Some("was there before its command was sent"),
-            Some(_) => None,
-        };
-        examination.expect(problem.is_none(), || {
-            Violation::new(format!("A stored event {}.", problem.unwrap_or_default()))
-                .key(event_key(&input.settings.events_table, &event))
-                .key(&event.command_id)
-                .at(write.at_ns)
-                .evidence(format!("{}: {}", event.label(), event.payload))
-                .operations(under_key.iter().flat_map(|submission| submission.operations()))
-        });
+    for decision in decisions(input) {
+        let under_key = by_key.get(decision.key.as_str()).map_or(&[][..], Vec::as_slice);
+        let sources = decision.sources(&by_key);
+        for (write, event) in &decision.events {
+            let explaining = sources.iter().filter(|submission| submission.explains(event));
+            let problem = match explaining.map(|submission| submission.invoked_ns()).min() {
+                None if under_key.is_empty() => Some("names a command that no client sent"),
+                None => Some("does not say what the command under its key asked for"),
+                Some(invoked_ns) if invoked_ns > write.at_ns => Some("was there before its command was sent"),
+                Some(_) => None,
+            };
+            examination.expect(problem.is_none(), || {
+                Violation::new(format!("A stored event {}.", problem.unwrap_or_default()))
+                    .key(event_key(&input.settings.events_table, event))
+                    .key(&event.command_id)
+                    .at(write.at_ns)
+                    .evidence(format!("{}: {}", event.label(), event.payload))
+                    .operations(under_key.iter().flat_map(|submission| submission.operations()))
+            });
+        }
     }
 }
 
@@ -164,8 +176,11 @@ fn whole_decisions(input: &CheckInput, examination: &mut Examination) {
         events.sort_by_key(|event| event.version);
         let Some(first) = events.first() else { continue };
         let under_key = by_key.get(key.as_str()).map_or(&[][..], Vec::as_slice);
+        let explained =
+            |submission: &&&Submission<'_>| events.iter().filter(|event| submission.explains(event)).count();
         // Events that nobody asked for are another check's business.
-        let Some(source) = under_key.iter().find(|submission| submission.explains(first)) else { continue };
+        let source = under_key.iter().rev().max_by_key(explained).filter(|submission| explained(submission) > 0);
+        let Some(source) = source else { continue };
         let Some(command) = SentCommand::read(source.body) else { continue };
         let is_whole = events.iter().map(|event| event.event_type.as_str()).eq(command.event_types().iter().copied())
             && events.iter().map(|event| event.version).eq(first.version..first.version + events.len() as u64)

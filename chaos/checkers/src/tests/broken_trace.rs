@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Breakage, Change, assert_each_is_noticed, breakage, finding,
-    scene::{STEP_NS, Scene, confirm, place},
+    scene::{STEP_NS, Scene, confirm, confirm_and_ship, place},
 };
 use crate::{AwsCall, Finding};
 
@@ -156,6 +156,11 @@ fn calls_that_only_look_wrong_pass() {
         ("policy", "another role may do what the first may not", |scene| {
             scene.reject("both", "customer", confirm("o-8"), 403, "policy-denied");
             scene.carry_out("both", "payments", confirm("o-8"));
+        }),
+        ("refused-absent", "an event of the command before it says what this one would have said, too", |scene| {
+            let mut other = confirm_and_ship("o-3");
+            other["payment_id"] = json!("p-2");
+            scene.reject("at-once", "system", other, 422, "idempotency-key-reused");
         }),
         ("refused-absent", "another role may do what the first may not", |scene| {
             scene.reject("both", "customer", confirm("o-8"), 403, "policy-denied");

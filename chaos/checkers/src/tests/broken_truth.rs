@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Breakage, assert_each_is_noticed, breakage,
-    scene::{ANSWERS, EVENTS, Scene, image_of, place, ship},
+    scene::{ANSWERS, EVENTS, Scene, confirm_and_ship, image_of, place, ship},
 };
 use crate::{SchemaVersionStep, StorageWrite, canonical::event_hash, item::StoredEvent};
 
@@ -97,6 +97,13 @@ fn durability() -> Vec<Breakage> {
                 .observation
                 .attempts
                 .retain(|attempt| attempt.idempotency_key.as_deref() != Some("add-2") || attempt.attempt == 1);
+        }),
+        breakage("refused-absent", "told as refused (idempotency-key-reused)", |scene| {
+            let mut other = confirm_and_ship("o-3");
+            other["payment_id"] = json!("p-2");
+            scene.carry_out("at-once", "system", other.clone());
+            scene.input.observation.attempts.pop();
+            scene.reject("at-once", "system", other, 422, "idempotency-key-reused");
         }),
         breakage("no-phantom", "no client sent", |scene| {
             scene.rewrite(CONFIRMED, "command_id", json!({"S": "unheard-of"}));
