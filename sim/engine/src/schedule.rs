@@ -134,7 +134,7 @@ impl State {
     }
 
     fn happens(&mut self, one_in: u32) -> bool {
-        self.dice.next_u32() % one_in.max(1) == 0
+        self.dice.next_u32().is_multiple_of(one_in.max(1))
     }
 }
 
@@ -214,7 +214,7 @@ impl<T> Drop for Turn<T> {
 mod tests {
     use std::{collections::BTreeSet, future::poll_fn};
 
-    use futures_util::{FutureExt, executor::LocalPool, task::LocalSpawnExt};
+    use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 
     use super::*;
 
@@ -236,7 +236,7 @@ mod tests {
     fn order(schedule: Schedule, seed: u64) -> Vec<u8> {
         let turnstile = Turnstile::new(schedule, Arc::new(NoTimer), seed, "host", 0);
         let taken: Arc<Mutex<Vec<u8>>> = Arc::default();
-        let mut pool = LocalPool::new();
+        let mut tasks = FuturesUnordered::new();
         for name in 0..3 {
             let taken = taken.clone();
             let mut steps = 0;
@@ -246,13 +246,14 @@ mod tests {
                 context.waker().wake_by_ref();
                 if steps == 4 { Poll::Ready(()) } else { Poll::Pending }
             });
-            pool.spawner().spawn_local(turnstile.pass(task.boxed())).unwrap();
+            tasks.push(turnstile.pass(task.boxed()));
         }
-        pool.run();
+        while !tasks.is_empty() {
+            let _ended = tasks.next().now_or_never();
+        }
         let state = lock(&turnstile.state);
         assert!(state.ready.is_empty() && state.priorities.is_empty(), "what ended is forgotten");
-        let order = lock(&taken).clone();
-        order
+        lock(&taken).clone()
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Orders of tasks that are asked for: they are reached, they are a function of the seed, and they lose nothing.
 #![forbid(unsafe_code)]
 
+#[macro_use]
 mod support;
 
 use std::{
