@@ -22,6 +22,7 @@ mod judge;
 mod measure;
 mod operator;
 mod play;
+mod policies;
 mod queue_accounts;
 mod reason;
 mod recording;

@@ -1,11 +1,13 @@
 //! What operators and other producers do to the bus, behind the system's back.
 
 use nexus_cloud::{Cloud, Quirk, Service, UnixNanos, service::ServiceError};
-use nexus_faults::{OperatorAct, SchemaFate};
+use nexus_faults::{OperatorAct, RogueDeed, SchemaFate};
 use nexus_world::{bus, registry};
 use serde_json::{Value, json};
 
 use crate::backlog::ROGUE_PREFIX;
+
+const EVENTS: &str = "nexus-events";
 
 /// Acts. `Ok(false)`: there was nothing to act on (yet), like a redrive without dead letters.
 ///
@@ -44,8 +46,40 @@ pub fn operate(cloud: &mut Cloud, now: UnixNanos, act: &OperatorAct) -> Result<b
         OperatorAct::PushBreakingSchema { event_type } => {
             registry::push_breaking_version(cloud, now, event_type).map(|()| true)
         }
+        OperatorAct::RogueWrite { deed } => rogue_write(cloud, now, *deed),
+        // Not the cloud's business: the policies are in the services.
+        OperatorAct::ReplacePolicies { .. } => Ok(false),
         OperatorAct::Purge { dead_letters: true } => purge(cloud, now, bus::NOTIFICATION_DEAD_LETTERS),
         OperatorAct::Purge { dead_letters: false } => purge(cloud, now, bus::NOTIFICATION_QUEUE),
+    }
+}
+
+/// Attacks the first event in storage. That it is refused is what should happen; if it is not, the checks of immutability
+/// have something to find.
+fn rogue_write(cloud: &mut Cloud, now: UnixNanos, deed: RogueDeed) -> Result<bool, ServiceError> {
+    let Some(event) = cloud.scan_now(EVENTS).into_iter().next() else { return Ok(false) };
+    let key = json!({"pk": event["pk"], "sk": event["sk"]});
+    let mut forged = event;
+    forged["payload"] = json!({"S": "{}"});
+    let update = json!({
+        "TableName": EVENTS, "Key": key, "UpdateExpression": "SET payload = :forged",
+        "ExpressionAttributeValues": {":forged": {"S": "{}"}},
+    });
+    let delete = json!({"TableName": EVENTS, "Key": key});
+    let batch = |request| json!({"RequestItems": {EVENTS: [request]}});
+    let transaction = |item| json!({"TransactItems": [item]});
+    let (operation, request) = match deed {
+        RogueDeed::Update => ("UpdateItem", update),
+        RogueDeed::Delete => ("DeleteItem", delete),
+        RogueDeed::BatchPut => ("BatchWriteItem", batch(json!({"PutRequest": {"Item": forged}}))),
+        RogueDeed::BatchDelete => ("BatchWriteItem", batch(json!({"DeleteRequest": {"Key": key}}))),
+        RogueDeed::TransactUpdate => ("TransactWriteItems", transaction(json!({"Update": update}))),
+        RogueDeed::TransactDelete => ("TransactWriteItems", transaction(json!({"Delete": delete}))),
+    };
+    match cloud.call_now(now, Service::Dynamodb, operation, request) {
+        Ok(_) => Ok(true),
+        Err(error) if error.code == "AccessDeniedException" => Ok(true),
+        Err(error) => Err(error),
     }
 }
 
@@ -69,7 +103,7 @@ fn poison_events(cloud: &mut Cloud, now: UnixNanos, number: u32) -> Result<bool,
             "previous_hash": text("0".repeat(64)),
             "hash": text("0".repeat(64)),
         });
-        cloud.call_now(now, Service::Dynamodb, "PutItem", json!({"TableName": "nexus-events", "Item": item}))?;
+        cloud.call_now(now, Service::Dynamodb, "PutItem", json!({"TableName": EVENTS, "Item": item}))?;
     }
     Ok(true)
 }

@@ -16,7 +16,7 @@ use crate::{
     backlog::Backlog,
     customers::{CustomerSettings, Customers, Recorder},
     director::{PlanDirector, Surroundings},
-    operator,
+    operator, policies,
     trial::Trial,
 };
 
@@ -64,7 +64,8 @@ fn play_here(trial: &Trial) -> Played {
     let trace = Trace::new(TRACE_LINES_MAX);
     let ledger = FaultLedger::default();
     let cloud = add_aws(&mut world, trial, &ledger, &trace);
-    add_command_services(&mut world, trial);
+    let enforcers = wiring::Enforcers::default();
+    add_command_services(&mut world, trial, &enforcers);
     let releases = bus::Releases::default();
     add_bus(&mut world, trial, &cloud, &releases);
     let recorder = Recorder::default();
@@ -75,6 +76,7 @@ fn play_here(trial: &Trial) -> Played {
         recorder: recorder.clone(),
         trace: trace.clone(),
         releases,
+        enforcers,
         operations: trial.workload.operations.len(),
         backlog: Backlog::new(trial.bus.is_there(), host_names(trial.topology.command_services)),
     };
@@ -166,11 +168,9 @@ fn add_aws(world: &mut WorldBuilder, trial: &Trial, ledger: &FaultLedger, trace:
         config.dynamodb.streams.shard_max_records = Some(trial.bus.table_shard_records);
     }
     let cloud = world.aws(config, Box::new(hook), &endpoints(trial));
-    for table in wiring::table_definitions() {
-        cloud
-            .with(|cloud| cloud.create_table_now(UnixNanos(EPOCH_UNIX_NS), &table))
-            .expect("the system's own table definitions are sound");
-    }
+    cloud
+        .with(|cloud| wiring::set_up(cloud, UnixNanos(EPOCH_UNIX_NS)))
+        .expect("the system's own table definitions are sound");
     if trial.registry.is_asked {
         cloud
             .with(|cloud| registry::set_up(cloud, UnixNanos(EPOCH_UNIX_NS), &unusable_event_types(trial)))
@@ -260,7 +260,7 @@ fn bus_settings(trial: &Trial) -> bus::BusSettings {
     }
 }
 
-fn add_command_services(world: &mut WorldBuilder, trial: &Trial) {
+fn add_command_services(world: &mut WorldBuilder, trial: &Trial, enforcers: &wiring::Enforcers) {
     let settings = wiring::CommandServiceSettings {
         connect_timeout: Duration::from_millis(trial.service.connect_timeout_ms),
         attempt_timeout: Duration::from_millis(trial.service.attempt_timeout_ms),
@@ -270,7 +270,7 @@ fn add_command_services(world: &mut WorldBuilder, trial: &Trial) {
         registry: asked_registry(trial),
     };
     for host in host_names(trial.topology.command_services) {
-        let program = wiring::command_service(&settings, world.handles().slowness(&host));
+        let program = wiring::command_service(&settings, enforcers, world.handles().slowness(&host));
         world.host(&host, program);
     }
 }
@@ -376,6 +376,7 @@ struct TrialSurroundings {
     recorder: Recorder,
     trace: Trace,
     releases: bus::Releases,
+    enforcers: wiring::Enforcers,
     operations: usize,
     backlog: Backlog,
 }
@@ -396,6 +397,13 @@ impl Surroundings for TrialSurroundings {
     }
 
     fn operate(&mut self, elapsed: Duration, act: &OperatorAct) -> bool {
+        if let OperatorAct::ReplacePolicies { by } = act {
+            let outcomes = policies::replace(&self.enforcers, *by);
+            for outcome in &outcomes {
+                self.trace.line(elapsed, "operator", format!("{act}: {outcome}"));
+            }
+            return !outcomes.is_empty();
+        }
         match self.cloud.with(|cloud| operator::operate(cloud, at(elapsed), act)) {
             Ok(acted) => acted,
             Err(error) => {

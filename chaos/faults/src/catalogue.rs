@@ -434,6 +434,16 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         "15 Beyond the services: hosts, links, people",
+        "somebody with access to the account tries to change or delete events",
+        Kinds(&[RogueWrite], "the event table's own policy denies it"),
+    ),
+    row(
+        "15 Beyond the services: hosts, links, people",
+        "policies are replaced while decisions are made, well or badly",
+        Kinds(&[PolicyReload], ""),
+    ),
+    row(
+        "15 Beyond the services: hosts, links, people",
         "a stored event is changed behind the API",
         NotProduced(
             "the simulated AWS can (`Cloud::tamper`) and the event store refuses such a stream, as its tests show; in a trial customers of that stream would never be answered, which liveness does not excuse yet",

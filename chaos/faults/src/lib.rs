@@ -15,5 +15,7 @@ mod template;
 pub use address::CallAddress;
 pub use hook::{CrashRequest, FaultLedger, Firing, PlanHook};
 pub use kind::{Contract, FaultKind};
-pub use plan::{CallEffect, EnvironmentFault, Fault, OperatorAct, PlannedFault, SchemaFate, Window};
+pub use plan::{
+    CallEffect, EnvironmentFault, Fault, OperatorAct, PlannedFault, PolicyReplacement, RogueDeed, SchemaFate, Window,
+};
 pub use template::{FaultTemplate, TemplateContext, UnusableTemplate, Whole};

@@ -293,9 +293,88 @@ pub enum OperatorAct {
     PushBreakingSchema {
         event_type: String,
     },
+    /// A stored event is attacked past the system.
+    RogueWrite {
+        deed: RogueDeed,
+    },
+    /// All command services are told to take other policies into force.
+    ReplacePolicies {
+        by: PolicyReplacement,
+    },
+}
+
+/// The ways in which an item of a table can be changed or removed, but by a put, which the table must take from the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RogueDeed {
+    Update,
+    Delete,
+    BatchPut,
+    BatchDelete,
+    TransactUpdate,
+    TransactDelete,
+}
+
+impl RogueDeed {
+    pub const ALL: [RogueDeed; 6] = [
+        RogueDeed::Update,
+        RogueDeed::Delete,
+        RogueDeed::BatchPut,
+        RogueDeed::BatchDelete,
+        RogueDeed::TransactUpdate,
+        RogueDeed::TransactDelete,
+    ];
+}
+
+impl fmt::Display for RogueDeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RogueDeed::Update => "update",
+            RogueDeed::Delete => "delete",
+            RogueDeed::BatchPut => "put in a batch",
+            RogueDeed::BatchDelete => "delete in a batch",
+            RogueDeed::TransactUpdate => "update in a transaction",
+            RogueDeed::TransactDelete => "delete in a transaction",
+        })
+    }
+}
+
+/// What the policies in force are to be replaced by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PolicyReplacement {
+    /// The same ones: a reload that changes nothing.
+    Same,
+    /// A bundle whose digest is not the one that was told.
+    Damaged,
+    /// A bundle that does not compile.
+    Unsound,
+    /// A bundle that allows everything, and so fails its own tests.
+    Lax,
+}
+
+impl PolicyReplacement {
+    pub const ALL: [PolicyReplacement; 4] =
+        [PolicyReplacement::Same, PolicyReplacement::Damaged, PolicyReplacement::Unsound, PolicyReplacement::Lax];
+}
+
+impl fmt::Display for PolicyReplacement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PolicyReplacement::Same => "the same ones",
+            PolicyReplacement::Damaged => "a damaged bundle",
+            PolicyReplacement::Unsound => "a bundle that does not compile",
+            PolicyReplacement::Lax => "a bundle that allows everything",
+        })
+    }
 }
 
 impl OperatorAct {
+    /// Whether it is about the event table or the command services, which every trial has.
+    pub fn needs_no_bus(&self) -> bool {
+        matches!(self, OperatorAct::RogueWrite { .. } | OperatorAct::ReplacePolicies { .. })
+    }
+
     pub fn kind(&self) -> FaultKind {
         match self {
             OperatorAct::PoisonEvent { .. } => FaultKind::PoisonEvent,
@@ -309,6 +388,8 @@ impl OperatorAct {
             OperatorAct::RegisterUnusably { fate, .. } => fate.kind(),
             OperatorAct::MendSchema { .. } => FaultKind::LateSchema,
             OperatorAct::PushBreakingSchema { .. } => FaultKind::BreakingSchema,
+            OperatorAct::RogueWrite { .. } => FaultKind::RogueWrite,
+            OperatorAct::ReplacePolicies { .. } => FaultKind::PolicyReload,
         }
     }
 }
@@ -337,6 +418,8 @@ impl fmt::Display for OperatorAct {
             OperatorAct::RegisterUnusably { event_type, .. }
             | OperatorAct::MendSchema { event_type }
             | OperatorAct::PushBreakingSchema { event_type } => write!(f, "schema of {event_type}"),
+            OperatorAct::RogueWrite { deed } => write!(f, "event table, {deed}"),
+            OperatorAct::ReplacePolicies { by } => write!(f, "policies, by {by}"),
         }
     }
 }

@@ -8,7 +8,9 @@ use proptest::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{CallAddress, CallEffect, EnvironmentFault, Fault, FaultKind, OperatorAct, SchemaFate};
+use crate::{
+    CallAddress, CallEffect, EnvironmentFault, Fault, FaultKind, OperatorAct, PolicyReplacement, RogueDeed, SchemaFate,
+};
 
 /// A whole number, or a range `[from, to]` with both ends included, from which each fault draws its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,6 +180,8 @@ impl FaultTemplate {
             | FaultKind::LateSchema
             | FaultKind::PendingSchema
             | FaultKind::FailedSchema
+            | FaultKind::RogueWrite
+            | FaultKind::PolicyReload
             | FaultKind::BreakingSchema => self.environment_strategy(context)?,
             FaultKind::BrownOut => self.brown_out_strategy(context),
             FaultKind::RetryStorm => self.storm_strategy(context),
@@ -415,6 +419,10 @@ impl EnvironmentDraw {
             FaultKind::Redrive => act(OperatorAct::Redrive { is_premature: false }),
             FaultKind::QueuePurge => act(OperatorAct::Purge { dead_letters: flip }),
             FaultKind::WrongRedrive => act(OperatorAct::Redrive { is_premature: true }),
+            FaultKind::RogueWrite => act(OperatorAct::RogueWrite { deed: nth_of(&RogueDeed::ALL, number) }),
+            FaultKind::PolicyReload => {
+                act(OperatorAct::ReplacePolicies { by: nth_of(&PolicyReplacement::ALL, number) })
+            }
             FaultKind::BreakingSchema => act(OperatorAct::PushBreakingSchema { event_type }),
             FaultKind::LateSchema => unusable(event_type, SchemaFate::Late, until_ms),
             FaultKind::PendingSchema => unusable(event_type, SchemaFate::Pending, until_ms),
@@ -422,6 +430,10 @@ impl EnvironmentDraw {
             _ => EnvironmentFault::ClockDrift { host, drift_ppm: signed_strength as i32, from_ms, until_ms },
         }
     }
+}
+
+fn nth_of<T: Copy>(choices: &[T], number: u32) -> T {
+    choices[number as usize % choices.len()]
 }
 
 fn unusable(event_type: String, fate: SchemaFate, until_ms: u64) -> EnvironmentFault {

@@ -112,7 +112,7 @@ pub fn generic_families(kind: FaultKind, scenario: &Scenario) -> Vec<FaultTempla
             .collect(),
         FaultKind::Partition | FaultKind::PartitionOneWay | FaultKind::SlowLink => links(kind, has_bus),
         FaultKind::BrownOut => vec![family(kind)],
-        FaultKind::RetryStorm => vec![family(kind)],
+        FaultKind::RetryStorm | FaultKind::RogueWrite | FaultKind::PolicyReload => vec![family(kind)],
         FaultKind::Rollback | FaultKind::OldRelease if has_bus => {
             vec![FaultTemplate { hosts: named(&["routers"]), ..family(kind) }]
         }

@@ -43,5 +43,5 @@ pub use provision::{ProvisionError, ProvisionedTable, provision_tables};
 pub use quarantine::DynamoQuarantine;
 pub use storage::DynamoEventStorage;
 pub use stream_catalogue::DynamoStreamCatalogue;
-pub use tables::{TableNames, table_definitions};
+pub use tables::{NEVER_ON_EVENTS, TableNames, events_policy, table_definitions};
 pub use views::DynamoReadModel;

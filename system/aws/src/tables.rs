@@ -83,6 +83,30 @@ fn definition(table: &Table) -> Value {
     body
 }
 
+/// What nobody may do on the event table, whatever their role: every way in which DynamoDB changes or removes an item but a
+/// put, without which nothing could be appended.
+pub const NEVER_ON_EVENTS: [&str; 5] = [
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PartiQLDelete",
+];
+
+/// The event table's own policy, as the deployment sets it: a denial that goes before every permission.
+pub fn events_policy(table_arn: &str) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "EventsAreNeverChanged",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": NEVER_ON_EVENTS,
+            "Resource": table_arn,
+        }],
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -141,7 +141,7 @@ fn table_guard(template: &Template) -> Vec<Finding> {
         .filter(|statement| statement.get("Condition").is_none())
         .flat_map(|statement| texts(&statement["Action"]))
         .collect();
-    for action in ["dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"] {
+    for action in nexus_aws::NEVER_ON_EVENTS {
         if !denied.contains(&action) {
             let message = format!("its resource policy does not deny `{action}` to everybody");
             findings.push(Finding::new(EVENTS_CHECK, EVENTS_TABLE, message));

@@ -68,6 +68,12 @@ pub enum DynamodbError {
     InternalServerError,
     #[error("{message}")]
     UnknownOperation { message: String },
+    #[error(
+        "User: arn:aws:sts::000000000000:assumed-role/simulated is not authorized to perform: {action} on resource: {resource} with an explicit deny in a resource-based policy"
+    )]
+    AccessDenied { action: String, resource: String },
+    #[error("The resource-based policy was not found, or its revision is another")]
+    PolicyNotFound,
     #[error("Request is missing Authentication Token")]
     MissingAuthenticationToken,
     #[error(
@@ -146,6 +152,8 @@ impl DynamodbError {
             Self::RequestLimitExceeded => "RequestLimitExceeded",
             Self::InternalServerError => "InternalServerError",
             Self::UnknownOperation { .. } => "UnknownOperationException",
+            Self::AccessDenied { .. } => "AccessDeniedException",
+            Self::PolicyNotFound => "PolicyNotFoundException",
             Self::MissingAuthenticationToken => "MissingAuthenticationTokenException",
             Self::ExpiredIterator { .. } => "ExpiredIteratorException",
             Self::TrimmedDataAccess => "TrimmedDataAccessException",
@@ -158,6 +166,7 @@ impl DynamodbError {
             Self::Serialization { .. }
             | Self::UnknownOperation { .. }
             | Self::MissingAuthenticationToken
+            | Self::AccessDenied { .. }
             | Self::Throttling { .. } => CORAL_SERVICE,
             _ => DYNAMODB,
         }

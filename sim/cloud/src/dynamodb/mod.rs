@@ -1,5 +1,6 @@
 //! DynamoDB: tables, the operations on them, and the transactions in flight.
 
+mod access;
 mod batch;
 pub mod capacity;
 pub mod consumed;
@@ -56,6 +57,7 @@ pub struct DynamoDb {
     orphaned_streams: Vec<Stream>,
     tokens: Tokens,
     tables_created: u64,
+    policies_put: u64,
 }
 
 impl DynamoDb {
@@ -68,6 +70,7 @@ impl DynamoDb {
             orphaned_streams: Vec::new(),
             tokens: Tokens::default(),
             tables_created: 0,
+            policies_put: 0,
         }
     }
 
@@ -112,6 +115,7 @@ impl DynamoDb {
 impl DynamoDb {
     /// The first phase of a write transaction.
     pub fn prepare(&mut self, context: &mut Context<'_>, transaction: &request::TransactWrite) -> Outcome<Prepared> {
+        self.check_writes(&transaction.writes)?;
         transact::prepare(self, context, transaction)
     }
 

@@ -124,6 +124,7 @@ impl DynamoDb {
 
     /// Carries out an operation that is no write transaction, and makes the answer's body.
     pub fn execute(&mut self, context: &mut Context<'_>, operation: Operation) -> Outcome<Vec<u8>> {
+        self.check_access(&operation)?;
         match operation {
             Operation::Put(single) | Operation::Update(single) | Operation::Delete(single) => {
                 item::write(self, context, single)

@@ -77,6 +77,8 @@ pub struct TableDefinition {
     pub stream: Option<ViewType>,
     pub tags: BTreeMap<String, String>,
     pub deletion_protection: bool,
+    /// The text of the policy that the table is made with.
+    pub policy: Option<String>,
 }
 
 pub fn not_in_enum(value: &str, member: &str, allowed: &str) -> DynamodbError {
@@ -148,6 +150,7 @@ impl TableDefinition {
             stream: stream_specification(json)?.flatten(),
             tags: tags(json)?,
             deletion_protection: json.bool("DeletionProtectionEnabled")?.unwrap_or(false),
+            policy: json.string("ResourcePolicy")?.map(str::to_owned),
         };
         definition.check()?;
         Ok(definition)

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
+    access::ResourcePolicy,
     capacity::Capacity,
     context::{Context, Deferred},
     errors::DynamodbError,
@@ -61,6 +62,7 @@ pub struct Table {
     pub stream: Option<Stream>,
     pub former_streams: Vec<Stream>,
     pub time_to_live: Option<TimeToLive>,
+    pub policy: Option<ResourcePolicy>,
     pub item_count: u64,
     pub size_bytes: u64,
 }
@@ -81,6 +83,7 @@ impl Table {
             stream,
             former_streams: Vec::new(),
             time_to_live: None,
+            policy: None,
             item_count: 0,
             size_bytes: 0,
             definition,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     DynamoDb, Outcome,
+    access::{ExpectedRevision, ResourcePolicy},
     context::Context,
     errors::DynamodbError,
     key::{KeySchema, KeyType},
@@ -32,6 +33,9 @@ pub enum TableOperation {
     DescribeLimits,
     DescribeEndpoints,
     DescribeContinuousBackups { table: String },
+    PutPolicy { arn: String, text: String, expected: ExpectedRevision },
+    GetPolicy { arn: String },
+    DeletePolicy { arn: String, expected: ExpectedRevision },
 }
 
 #[derive(Debug)]
@@ -70,8 +74,20 @@ impl TableOperation {
             "DescribeLimits" => Ok(Self::DescribeLimits),
             "DescribeEndpoints" => Ok(Self::DescribeEndpoints),
             "DescribeContinuousBackups" => with_table(|table| Self::DescribeContinuousBackups { table }),
+            "PutResourcePolicy" => Self::put_policy(json),
+            "GetResourcePolicy" => resource_arn(json).map(|arn| Self::GetPolicy { arn }),
+            "DeleteResourcePolicy" => Self::delete_policy(json),
             _ => return None,
         })
+    }
+
+    fn put_policy(json: &Json<'_>) -> Outcome<Self> {
+        let text = json.string("Policy")?.ok_or_else(|| required("policy"))?.to_owned();
+        Ok(Self::PutPolicy { arn: resource_arn(json)?, text, expected: expected_revision(json)? })
+    }
+
+    fn delete_policy(json: &Json<'_>) -> Outcome<Self> {
+        Ok(Self::DeletePolicy { arn: resource_arn(json)?, expected: expected_revision(json)? })
     }
 
     fn list(json: &Json<'_>) -> Outcome<Self> {
@@ -115,12 +131,18 @@ impl TableOperation {
                 | Self::UpdateTimeToLive { .. }
                 | Self::Tag { .. }
                 | Self::Untag { .. }
+                | Self::PutPolicy { .. }
+                | Self::DeletePolicy { .. }
         )
     }
 }
 
 fn resource_arn(json: &Json<'_>) -> Outcome<String> {
     Ok(json.string("ResourceArn")?.ok_or_else(|| required("resourceArn"))?.to_owned())
+}
+
+fn expected_revision(json: &Json<'_>) -> Outcome<ExpectedRevision> {
+    Ok(ExpectedRevision::read(json.string("ExpectedRevisionId")?))
 }
 
 impl TableUpdate {
@@ -206,6 +228,9 @@ pub fn execute(dynamodb: &mut DynamoDb, context: &mut Context<'_>, operation: Ta
         TableOperation::DescribeEndpoints => json!({
             "Endpoints": [{"Address": format!("dynamodb.{}.amazonaws.com", dynamodb.region), "CachePeriodInMinutes": 1440}],
         }),
+        TableOperation::PutPolicy { arn, text, expected } => dynamodb.put_policy(&arn, &text, &expected)?,
+        TableOperation::GetPolicy { arn } => dynamodb.get_policy(&arn)?,
+        TableOperation::DeletePolicy { arn, expected } => dynamodb.delete_policy(&arn, &expected)?,
         TableOperation::DescribeContinuousBackups { table } => {
             named(dynamodb, &table)
                 .map_err(|_| DynamodbError::ResourceNotFound { message: format!("Table not found: {table}") })?;
@@ -243,7 +268,11 @@ pub fn create(dynamodb: &mut DynamoDb, context: &Context<'_>, definition: TableD
         bits & 0xfff,
         bits.rotate_left(17) & 0xffff_ffff_ffff
     );
-    let table = Table::new(definition, arn, id, context.now, &dynamodb.config.streams);
+    let mut table = Table::new(definition, arn, id, context.now, &dynamodb.config.streams);
+    if let Some(text) = table.definition.policy.take() {
+        dynamodb.policies_put += 1;
+        table.policy = Some(ResourcePolicy::read(&text, dynamodb.policies_put)?);
+    }
     let description = json!({"TableDescription": describe(&table, "CREATING")});
     dynamodb.tables.insert(table.definition.name.clone(), table);
     Ok(description)

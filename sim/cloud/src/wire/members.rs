@@ -53,6 +53,7 @@ const MEMBERS: &[(&str, &[&str])] = &[
             "TableName",
         ],
     ),
+    ("DeleteResourcePolicy", &["ExpectedRevisionId", "ResourceArn"]),
     ("DeleteTable", &["TableName"]),
     ("DescribeContinuousBackups", &["TableName"]),
     ("DescribeEndpoints", &[]),
@@ -73,6 +74,7 @@ const MEMBERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("GetRecords", &["Limit", "ShardIterator"]),
+    ("GetResourcePolicy", &["ResourceArn"]),
     ("GetShardIterator", &["SequenceNumber", "ShardId", "ShardIteratorType", "StreamArn", "Timestamp"]),
     ("ListStreams", &["ExclusiveStartStreamArn", "Limit", "TableName"]),
     ("ListTables", &["ExclusiveStartTableName", "Limit"]),
@@ -93,6 +95,7 @@ const MEMBERS: &[(&str, &[&str])] = &[
             "TableName",
         ],
     ),
+    ("PutResourcePolicy", &["ConfirmRemoveSelfResourceAccess", "ExpectedRevisionId", "Policy", "ResourceArn"]),
     (
         "Query",
         &[
