@@ -245,11 +245,13 @@ mod tests {
         }
         let without: Vec<&FaultKind> =
             FaultKind::ALL.iter().filter(|kind| generic_families(**kind, &workers).is_empty()).collect();
-        // Whether a redrive comes too early is known only to a scenario that keeps its consumer from working; schemas can
-        // only fail where a registry is asked.
+        // Only functions die by themselves. Whether a redrive comes too early is known only to a scenario that keeps its
+        // consumer from working; schemas can only fail where a registry is asked.
         let schemas =
             [FaultKind::LateSchema, FaultKind::PendingSchema, FaultKind::FailedSchema, FaultKind::BreakingSchema];
-        assert_eq!(without, [&[FaultKind::WrongRedrive], &schemas[..]].concat().iter().collect::<Vec<_>>());
+        let elsewhere = [FaultKind::FunctionError, FaultKind::WrongRedrive];
+        assert_eq!(without, [&elsewhere[..], &schemas[..]].concat().iter().collect::<Vec<_>>());
+        assert_eq!(generic_families(FaultKind::FunctionError, &functions).len(), 1);
         let asked = Scenario { registry: Registry { is_asked: true, ..Registry::default() }, ..workers.clone() };
         for kind in schemas {
             assert_eq!(generic_families(kind, &asked).len(), 1, "{kind}");

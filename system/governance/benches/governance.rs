@@ -231,6 +231,13 @@ fn decision(criterion: &mut Criterion) {
     group.bench_function("allowed", |bencher| bencher.iter(|| enforcer.decide(black_box(&allowed))));
     group.bench_function("denied", |bencher| bencher.iter(|| enforcer.decide(black_box(&denied))));
     group.bench_function("temporal query", |bencher| bencher.iter(|| enforcer.decide(black_box(&past))));
+    let policies = enforcer.in_force();
+    group.bench_function("allowed, never asked before", |bencher| {
+        bencher.iter(|| policies.decide_afresh(black_box(&allowed)));
+    });
+    group.bench_function("denied, never asked before", |bencher| {
+        bencher.iter(|| policies.decide_afresh(black_box(&denied)));
+    });
     group.bench_function("for the record", |bencher| {
         bencher.iter(|| enforcer.decide_for_the_record(black_box(&allowed)))
     });

@@ -6,6 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use nexus_governance::{
     Decision, PolicyEnforcer, PolicyInput, TemporalQueryInput, bundled_policies, bundled_policy_tests, run_policy_tests,
 };
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::{select, subsequence},
+};
 
 const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/runtime");
 
@@ -160,4 +165,40 @@ fn every_registered_event_type_is_one_of_the_domain() {
     let listed: BTreeSet<String> = schemas.keys().cloned().collect();
     let known: BTreeSet<String> = nexus_domain::Event::TYPES.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(listed, known);
+}
+
+/// Questions that share all or most of their fields, so that what is remembered of one could be taken for another's answer.
+fn questions() -> impl Strategy<Value = PolicyInput> {
+    let one_of = |choices: &'static [&'static str]| select(choices).prop_map(str::to_owned);
+    (
+        one_of(&["append-event", "read-events", "update-event"]),
+        one_of(&["event-store", "snapshots"]),
+        one_of(&["customer", "support", "system", "stranger"]),
+        one_of(&["PlaceOrder", "CancelOrder", ""]),
+        one_of(&["order-o-1", "order-o-2"]),
+        subsequence(vec!["OrderPlaced".to_owned(), "OrderCancelled".to_owned(), "Unheard".to_owned()], 0..=3),
+        select(vec![None, Some(1), Some(5_000_000), Some(5_000_001)]),
+    )
+        .prop_map(|(operation, store, role, command, aggregate, event_types, amount_cents)| PolicyInput {
+            service: "command-service".into(),
+            operation,
+            store,
+            role,
+            command,
+            aggregate,
+            event_types,
+            amount_cents,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_remembered_is_what_would_be_decided(asked in vec(questions(), 1..40)) {
+        let policies = PolicyEnforcer::from_catalogue().unwrap().in_force();
+        for question in &asked {
+            prop_assert_eq!(policies.decide(question), policies.decide_afresh(question), "{:?}", question);
+        }
+    }
 }

@@ -151,27 +151,26 @@ impl Wiring {
         let settings = dlq_settings(arguments);
         let validator = SchemaValidator::from_catalogue()?;
         let check = move |event: &EventRecord| agrees_with_its_schema(&validator, event);
-        let home = Arc::new(self.aws.queue(&self.platform, &arguments.notification_queue).await?);
         let classify = Arc::new(EventClassifier::new(settings.redrives_max, check));
-        let mut sources = Vec::new();
-        for (name, address) in [
-            ("notifications", &arguments.notification_dead_letters),
-            ("background", &arguments.background_dead_letters),
-        ] {
-            sources.push(DeadLetterSource {
-                name: name.to_owned(),
-                dead_letters: Arc::new(self.aws.queue(&self.platform, address).await?),
-                home: home.clone(),
-                classify: classify.clone(),
-            });
-        }
+        let notifications = DeadLetterSource {
+            name: "notifications".to_owned(),
+            dead_letters: Arc::new(self.aws.queue(&self.platform, &arguments.notification_dead_letters).await?),
+            home: Arc::new(self.aws.queue(&self.platform, &arguments.notification_queue).await?),
+            classify: classify.clone(),
+        };
+        let background = DeadLetterSource {
+            name: "background".to_owned(),
+            dead_letters: Arc::new(self.aws.queue(&self.platform, &arguments.background_dead_letters).await?),
+            home: Arc::new(self.aws.queue(&self.platform, &arguments.notification_queue).await?),
+            classify,
+        };
         let replayers: Vec<(String, Arc<dyn AggregateReplayer>)> = vec![
             ("router".to_owned(), Arc::new(self.event_router(&arguments.router).await?)),
             ("projection".to_owned(), Arc::new(self.event_projection())),
         ];
         Ok(DlqProcessor::new(
             self.platform.clone(),
-            sources,
+            vec![notifications, background],
             Arc::new(self.parking_lot()),
             replayers,
             Arc::new(DynamoQuarantine::new(&self.platform, &self.aws.config(Service::Dynamodb), &self.tables)),

@@ -29,6 +29,10 @@ fn lives() -> Vec<Vec<Value>> {
     let place =
         json!({"type": "PlaceOrder", "order_id": "o-1", "customer_id": "c-1", "currency": "EUR", "lines": [line]});
     let confirm = json!({"type": "ConfirmPayment", "order_id": "o-1", "payment_id": "p-1", "amount_cents": 2500});
+    let confirm_and_ship = json!({
+        "type": "ConfirmPaymentAndShip", "order_id": "o-1", "payment_id": "p-1", "amount_cents": 2500, "carrier": "DHL",
+        "tracking_number": "JD0146",
+    });
     let ship = json!({"type": "ShipOrder", "order_id": "o-1", "carrier": "DHL", "tracking_number": "JD0146"});
     let cancel = json!({"type": "CancelOrder", "order_id": "o-1", "reason": "changed my mind"});
     let process = json!({
@@ -40,12 +44,18 @@ fn lives() -> Vec<Vec<Value>> {
         "unit_price_cents": 1250,
     });
     let remove = json!({"type": "RemoveItemFromCart", "cart_id": "k-1", "sku": "BOOK-7"});
+    let replace = json!({
+        "type": "ReplaceItemInCart", "cart_id": "k-1", "sku": "BOOK-7", "new_sku": "BOOK-8", "quantity": 1,
+        "unit_price_cents": 990,
+    });
     let abandon = json!({"type": "AbandonCart", "cart_id": "k-1"});
     vec![
         vec![place.clone(), confirm, ship],
+        vec![place.clone(), confirm_and_ship],
         vec![place, cancel],
         vec![process, refund],
         vec![add.clone(), remove],
+        vec![add.clone(), replace],
         vec![add, abandon],
     ]
 }
@@ -171,7 +181,7 @@ mod tests {
         let cart = &roles["ItemAddedToCart"];
         assert_eq!(cart.consumers, BTreeSet::from(["notification-service (outbox)"]));
         assert_eq!((cart.destination, cart.aggregate.as_str()), (Some("background"), "cart"));
-        assert_eq!(roles["OrderShipped"].commands, BTreeSet::from(["ShipOrder"]));
+        assert_eq!(roles["OrderShipped"].commands, BTreeSet::from(["ConfirmPaymentAndShip", "ShipOrder"]));
         assert_eq!(roles["PaymentRefunded"].consumers, BTreeSet::from(["query-dashboard (view)"]));
     }
 }

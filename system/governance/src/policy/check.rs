@@ -140,6 +140,29 @@ fn check_builtins(module: &PolicyModule, parsed: &Module) -> Result<(), InvalidP
     Ok(())
 }
 
+/// The fields of the question that the policies read; `None` if one of them may read any.
+pub(super) fn fields_read(modules: &[PolicyModule]) -> Result<Option<BTreeSet<String>>, InvalidPolicyBundle> {
+    let mut fields = BTreeSet::new();
+    for module in modules {
+        let tokens = tokens_of(module)?;
+        let mut index = 0;
+        while index < tokens.len() {
+            let Some((path, end)) = path_at(&tokens, index) else {
+                index += 1;
+                continue;
+            };
+            let mut names = path.split('.');
+            match (names.next(), names.next()) {
+                (Some("input"), Some(field)) => _ = fields.insert(field.to_owned()),
+                (Some("input"), None) => return Ok(None),
+                _ => {}
+            }
+            index = end;
+        }
+    }
+    Ok(Some(fields))
+}
+
 fn tokens_of(module: &PolicyModule) -> Result<Vec<Token>, InvalidPolicyBundle> {
     let compile = |error: &dyn std::fmt::Display| InvalidPolicyBundle::Compile { message: error.to_string() };
     let source = Source::from_contents(module.file(), module.source.clone()).map_err(|error| compile(&error))?;

@@ -6,8 +6,9 @@ use regorus::{CompiledPolicy, Engine, Value};
 
 use super::{
     Decision, DecisionRecord, Denial, InvalidPolicyBundle, PolicyBundle, PolicyModule, PolicyQuestion, QuestionKeys,
-    check::{Contribution, check_module, check_name},
+    check::{Contribution, check_module, check_name, fields_read},
     error::{locate, on_one_line},
+    remembered::Remembered,
 };
 use crate::canonical::{canonical_json, digest_hex};
 
@@ -20,6 +21,7 @@ pub struct CompiledPolicies {
     /// Run by the interpreter. The engine's register machine is several times as fast, and takes a denial whose evaluation
     /// fails for one that does not hold: it would allow what the interpreter denies.
     compiled: CompiledPolicy,
+    remembered: Remembered,
     keys: QuestionKeys,
     digest: String,
 }
@@ -35,13 +37,30 @@ impl CompiledPolicies {
         let contributions = check_modules(&bundle.modules, &parsed)?;
         add_source(&mut engine, JOIN_FILE, &join_source(&contributions))?;
         let compiled = engine.compile_with_entrypoint(&ENTRY_POINT.into()).map_err(|error| compile_error(&error))?;
-        Ok(Self { compiled, keys: QuestionKeys::new(), digest: bundle.digest() })
+        let remembered = Remembered::new(fields_read(&bundle.modules)?);
+        Ok(Self { compiled, remembered, keys: QuestionKeys::new(), digest: bundle.digest() })
     }
 
     /// Allows if at least one policy allows and none denies. An evaluation that fails denies, with the rule
     /// `policy-error`; where no policy allows and none denies, the rule is `no-policy-allows`.
     pub fn decide(&self, question: &impl PolicyQuestion) -> Decision {
-        match self.compiled.eval_with_input(question.rego(&self.keys)) {
+        let question = question.rego(&self.keys);
+        let essence = self.remembered.essence(&question);
+        if let Some(decision) = self.remembered.find(&essence) {
+            return decision;
+        }
+        let decision = self.evaluate(question);
+        self.remembered.keep(essence, &decision);
+        decision
+    }
+
+    /// Decides without a look at what was decided before: for benchmarks, and to hold [`CompiledPolicies::decide`] to it.
+    pub fn decide_afresh(&self, question: &impl PolicyQuestion) -> Decision {
+        self.evaluate(question.rego(&self.keys))
+    }
+
+    fn evaluate(&self, question: Value) -> Decision {
+        match self.compiled.eval_with_input(question) {
             Ok(answer) => read_answer(&answer),
             Err(error) => policy_error(on_one_line(&error.to_string())),
         }

@@ -7,6 +7,7 @@ mod decision;
 mod enforcer;
 mod error;
 mod question;
+mod remembered;
 mod testing;
 
 pub use bundle::{HashedPolicyBundle, PolicyBundle, PolicyModule, bundled_policies, bundled_policy_tests};

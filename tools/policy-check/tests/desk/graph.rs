@@ -31,6 +31,7 @@ fn the_way_of_an_event_is_in_the_graph() {
     has("queue:notification_queue", "service:notifier", "sqs:ReceiveMessage");
     has("service:notifier", "table:outbox", "dynamodb:PutItem");
     has("queue:notification_dead_letters", "service:dlq-processor", "sqs:ReceiveMessage");
+    has("queue:background_dead_letters", "service:dlq-processor", "sqs:ReceiveMessage");
     has("service:dlq-processor", "table:quarantine", "dynamodb:PutItem");
     has("service:dlq-processor", "queue:notification_queue", "sqs:SendMessage");
 }
