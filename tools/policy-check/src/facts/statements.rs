@@ -47,11 +47,12 @@ pub struct Grant {
 }
 
 /// How the binary's arguments call the parts of the bus, by what their names are by default.
-const BUS_NAMES: [(&str, &str); 4] = [
+const BUS_NAMES: [(&str, &str); 5] = [
     ("nexus-core", "core_stream"),
     ("nexus-background", "background_topic"),
     ("nexus-notifications", "notification_queue"),
     ("nexus-notifications-dlq", "notification_dead_letters"),
+    ("nexus-background-dlq", "background_dead_letters"),
 ];
 
 pub(super) fn gather(templates: &[Template], tables: &BTreeMap<String, String>) -> Vec<Statement> {

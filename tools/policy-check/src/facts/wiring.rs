@@ -16,11 +16,12 @@ const SERVICES: &str = "system/nexus/src/services.rs";
 const NO_SERVICE: [&str; 1] = ["provision"];
 
 /// What the bus's parts are called in arguments.
-const BUS: [(&str, &str); 4] = [
+const BUS: [(&str, &str); 5] = [
     ("core_stream", "stream"),
     ("background_topic", "topic"),
     ("notification_queue", "queue"),
     ("notification_dead_letters", "queue"),
+    ("background_dead_letters", "queue"),
 ];
 
 /// A program of the system: a subcommand of the binary.

@@ -43,10 +43,11 @@ pub struct Graph {
 type Named = (&'static str, &'static str);
 
 /// What AWS carries by itself: a table's changes to its stream, a topic's messages to its queue, a queue's dead letters.
-const CARRIED: [(Named, Named, &str); 3] = [
+const CARRIED: [(Named, Named, &str); 4] = [
     (("table", "events"), ("change-stream", "events"), "every change"),
     (("topic", "background_topic"), ("queue", "notification_queue"), "subscription"),
     (("queue", "notification_queue"), ("queue", "notification_dead_letters"), "5 receives in vain"),
+    (("topic", "background_topic"), ("queue", "background_dead_letters"), "given up"),
 ];
 
 impl Graph {
