@@ -11,7 +11,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 
@@ -34,6 +34,7 @@ pub const PATCHES: &str = "chaos/bugs";
 /// When a patch does not apply, or the copy does not compile.
 pub fn build(workspace: &Workspace, engine: Engine) -> Result<PathBuf, XtaskError> {
     let folder = workspace.target().join("bugs");
+    let _alone = lock(&folder)?;
     let tree = prepare(workspace.root(), &folder)?;
     let built = flavour::build(workspace, &tree, LAB, Flavour::sim(engine))?;
     let kept = set_aside(workspace, &built, &format!("nexus-lab-{engine}"))?;
@@ -41,6 +42,15 @@ pub fn build(workspace: &Workspace, engine: Engine) -> Result<PathBuf, XtaskErro
     // is next asked for.
     fs::remove_file(&built).at("remove", &built)?;
     Ok(kept)
+}
+
+/// Waits until no other process makes the copy or builds from it; it is held until the file is dropped.
+fn lock(folder: &Path) -> Result<File, XtaskError> {
+    fs::create_dir_all(folder).at("create", folder)?;
+    let path = folder.join("lock");
+    let file = File::create(&path).at("create", &path)?;
+    file.lock().at("lock", &path)?;
+    Ok(file)
 }
 
 /// Copies a built program into `target/bugs` under a name of its own.

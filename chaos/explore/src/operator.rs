@@ -205,3 +205,39 @@ pub fn messages_left(cloud: &Cloud) -> Vec<String> {
     }
     left
 }
+
+#[cfg(test)]
+mod tests {
+    use nexus_cloud::{CloudConfig, NoFaults};
+    use nexus_world::wiring;
+
+    use super::*;
+
+    const NOW: UnixNanos = UnixNanos(1_793_491_200_000_000_000);
+
+    /// One event in storage.
+    fn cloud() -> Cloud {
+        let mut cloud = Cloud::new(CloudConfig::default(), Box::new(NoFaults));
+        wiring::set_up(&mut cloud, NOW).unwrap();
+        let item = json!({"pk": {"S": "order-o-1"}, "sk": {"N": "1"}, "payload": {"S": "{\"order_id\":\"o-1\"}"}});
+        cloud.call_now(NOW, Service::Dynamodb, "PutItem", json!({"TableName": EVENTS, "Item": item})).unwrap();
+        cloud
+    }
+
+    #[test]
+    fn every_deed_of_a_rogue_would_succeed_but_for_the_tables_policy() {
+        for deed in RogueDeed::ALL {
+            let mut guarded = cloud();
+            let before = guarded.scan_now(EVENTS);
+            assert_eq!(rogue_write(&mut guarded, NOW, deed), Ok(true), "{deed}");
+            assert_eq!(guarded.scan_now(EVENTS), before, "{deed}");
+
+            let mut open = cloud();
+            let table = open.call_now(NOW, Service::Dynamodb, "DescribeTable", json!({"TableName": EVENTS})).unwrap();
+            let arn = json!({"ResourceArn": table["Table"]["TableArn"]});
+            open.call_now(NOW, Service::Dynamodb, "DeleteResourcePolicy", arn).unwrap();
+            assert_eq!(rogue_write(&mut open, NOW, deed), Ok(true), "{deed}");
+            assert_ne!(open.scan_now(EVENTS), before, "{deed}");
+        }
+    }
+}

@@ -590,6 +590,7 @@ count = [1, 3]
             ("unknown_host", format!("{GOOD}hosts = [\"orders-9\"]\n")),
             ("backwards_range", GOOD.replace("[1, 3]", "[3, 1]")),
             ("syntax", GOOD.replace("kind = ", "kind ")),
+            ("bad_schedule", format!("{GOOD}\n[schedule]\npauses_one_in = 50\n")),
             ("no_chaos", format!("{GOOD}\n[phases]\nchaos_ms = 0\n")),
             (
                 "bad_phase",

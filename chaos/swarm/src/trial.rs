@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::budget;
 
-/// The version of the trial's format; it grows with every change of a field.
+/// The version of the trial's format; it grows with every change of a field. A new field whose absence means what trials meant
+/// before it is no such change.
 pub const TRIAL_FORMAT_VERSION: u32 = 2;
 
 /// Everything that decides what happens in one run of a world.

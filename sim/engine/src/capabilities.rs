@@ -30,7 +30,12 @@ const TURMOIL: &[(&str, Support)] = &[
     ("connection_backpressure", Approximate("counted in segments, not bytes")),
     ("reset_by_restarted_host", Full),
     ("retransmission_limit", None("a connection to a dead host is never given up by itself")),
-    ("task_interleaving", None("tasks of one host run in the order in which they were woken")),
+    (
+        "task_interleaving",
+        Approximate(
+            "tasks of one host run in the order in which they were woken, unless `[schedule]` asks for another",
+        ),
+    ),
     ("host_interleaving", Full),
     ("timer_resolution_below_1_ms", None("timers fire at whole milliseconds")),
     ("time_jumps_over_idleness", None("every tick of every host is run")),

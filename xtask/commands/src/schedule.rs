@@ -17,9 +17,6 @@ pub enum ScheduleChoice {
 }
 
 impl ScheduleChoice {
-    pub const ALL: [ScheduleChoice; 4] =
-        [ScheduleChoice::Scenario, ScheduleChoice::Priorities, ScheduleChoice::Pauses, ScheduleChoice::Both];
-
     /// The name as the command line spells it.
     pub fn name(self) -> &'static str {
         match self {

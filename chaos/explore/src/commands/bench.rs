@@ -8,12 +8,12 @@ use std::{
 };
 
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
-use nexus_commands::{BenchKind, BenchOptions, ScheduleChoice};
+use nexus_commands::{BenchKind, BenchOptions};
 use nexus_reports::Verdict;
 use nexus_scenario::{Scenario, Tier};
 use serde::{Deserialize, Serialize};
 
-use super::{Context, progress, sim::chosen_schedule, slowness::Comparison, speed};
+use super::{Context, progress, sim::schedule, slowness::Comparison, speed};
 use crate::{BugReport, Trial, TrialOutput, TrialRequest, default_jobs, run_batch};
 
 pub fn run(options: &BenchOptions) -> Result<u8, Report> {
@@ -126,7 +126,8 @@ fn check_ways(bug: &PlantedBug, path: &Path) -> Result<(), Report> {
 /// Searches seeds, all scenarios of the bug for each, until one of its checks breaks.
 #[allow(clippy::disallowed_methods)] // The hunt's own duration is what is measured.
 fn hunt(bug: &PlantedBug, options: &BenchOptions, context: &Context, out: &Path) -> Result<BugResult, Report> {
-    let scenarios = bug_scenarios(bug, context)?;
+    let mut scenarios = bug_scenarios(bug, context)?;
+    schedule(&mut scenarios, options.schedule);
     let started = Instant::now();
     let jobs = options.jobs.unwrap_or_else(default_jobs);
     let chunk = (jobs * 4) as u64;
@@ -157,7 +158,7 @@ fn hunt(bug: &PlantedBug, options: &BenchOptions, context: &Context, out: &Path)
     while next < options.seeds && !context.is_stopped() && !result.caught {
         let until = (next + chunk).min(options.seeds);
         let requests: Result<Vec<TrialRequest>, Report> =
-            (next..until).map(|number| request(bug, &scenarios, number, options.schedule)).collect();
+            (next..until).map(|number| request(bug, &scenarios, number)).collect();
         next = until;
         search_chunk(bug, &requests?, jobs, context, out, &mut result)?;
     }
@@ -178,17 +179,10 @@ fn bug_scenarios(bug: &PlantedBug, context: &Context) -> Result<Vec<(Tier, Scena
 }
 
 /// The n-th trial of a hunt: scenarios take turns, so that the cheapest way to the bug is not known beforehand.
-fn request(
-    bug: &PlantedBug,
-    scenarios: &[(Tier, Scenario)],
-    number: u64,
-    schedule: ScheduleChoice,
-) -> Result<TrialRequest, Report> {
+fn request(bug: &PlantedBug, scenarios: &[(Tier, Scenario)], number: u64) -> Result<TrialRequest, Report> {
     let (tier, scenario) = &scenarios[(number % scenarios.len() as u64) as usize];
     let seed = 1 + number / scenarios.len() as u64;
-    let mut request = draw(*tier, scenario, seed, Some(&bug.name))?;
-    request.trial.schedule = chosen_schedule(schedule, scenario);
-    Ok(request)
+    draw(*tier, scenario, seed, Some(&bug.name))
 }
 
 /// The trial of a seed, with a bug switched on or without.

@@ -24,11 +24,12 @@ const SERIES_KEPT: usize = 4;
 
 pub fn run(options: &SimOptions) -> Result<u8, Report> {
     let context = Context::from_environment();
-    let chosen = choose(&context.scenarios(), &options.scenarios, options.list)?;
+    let mut chosen = choose(&context.scenarios(), &options.scenarios, options.list)?;
     if options.list {
         return list(&chosen, options.json);
     }
     super::check_engine(&options.engine.single().map(|engine| engine.name().to_owned()).unwrap_or_default())?;
+    schedule(&mut chosen, options.schedule);
     let workload = options.workload.as_deref().map(read_workload).transpose()?;
     let requests = draw(&chosen, options, workload.as_ref())?;
     let out = context.out(options.out.as_deref());
@@ -139,20 +140,23 @@ fn draw(
                 None => Trial::draw(*tier, scenario, &engine, seed),
                 Some(workload) => Trial::with_workload(*tier, scenario, &engine, seed, workload.clone()),
             };
-            let mut trial = trial.map_err(|error| miette!("scenario `{}`: {error}", scenario.name))?;
-            trial.schedule = chosen_schedule(options.schedule, scenario);
+            let trial = trial.map_err(|error| miette!("scenario `{}`: {error}", scenario.name))?;
             requests.push(TrialRequest { trial, want_trace: false });
         }
     }
     Ok(requests)
 }
 
-pub(super) fn chosen_schedule(choice: ScheduleChoice, scenario: &Scenario) -> Schedule {
-    match choice {
-        ScheduleChoice::Scenario => scenario.schedule.clone(),
+/// Has the scenarios take tasks in the chosen order.
+pub(super) fn schedule(scenarios: &mut [(Tier, Scenario)], choice: ScheduleChoice) {
+    let chosen = match choice {
+        ScheduleChoice::Scenario => return,
         ScheduleChoice::Priorities => Schedule::PRIORITIES,
         ScheduleChoice::Pauses => Schedule::PAUSES,
         ScheduleChoice::Both => Schedule::BOTH,
+    };
+    for (_, scenario) in scenarios {
+        scenario.schedule = chosen.clone();
     }
 }
 

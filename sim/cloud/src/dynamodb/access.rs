@@ -11,6 +11,7 @@ use super::{
     errors::DynamodbError,
     operation::Operation,
     request::{Write, WriteAction},
+    tables::table_by_arn,
 };
 
 /// Bytes of a policy, its white space included.
@@ -109,9 +110,12 @@ fn denied(statement: &Value) -> Outcome<Vec<String>> {
 
 /// Whether an action fits a pattern in which `*` stands for anything. Neither is case-sensitive.
 fn fits(pattern: &str, action: &str) -> bool {
+    if !pattern.contains('*') {
+        return pattern.eq_ignore_ascii_case(action);
+    }
     let (pattern, action) = (pattern.to_ascii_lowercase(), action.to_ascii_lowercase());
     let pieces: Vec<&str> = pattern.split('*').collect();
-    let [first, between @ .., last] = pieces.as_slice() else { return pattern == action };
+    let [first, between @ .., last] = pieces.as_slice() else { return false };
     let Some(mut rest) = action.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };
     between.iter().all(|piece| match rest.find(piece) {
         Some(at) => {
@@ -164,18 +168,17 @@ impl DynamoDb {
     fn check_action(&self, table: &str, operation: &str) -> Outcome<()> {
         // That a table is missing is told by the operation itself.
         let Some(table) = self.tables.get(table) else { return Ok(()) };
+        let Some(policy) = &table.policy else { return Ok(()) };
         let action = format!("dynamodb:{operation}");
-        match &table.policy {
-            Some(policy) if policy.denies(&action) => {
-                Err(DynamodbError::AccessDenied { action, resource: table.arn.clone() })
-            }
-            _ => Ok(()),
+        if !policy.denies(&action) {
+            return Ok(());
         }
+        Err(DynamodbError::AccessDenied { action, resource: table.arn.clone() })
     }
 
     pub(super) fn put_policy(&mut self, arn: &str, text: &str, expected: &ExpectedRevision) -> Outcome<Value> {
         let revision = self.policies_put + 1;
-        let table = self.table_of(arn)?;
+        let table = table_by_arn(self, arn)?;
         expected.check(table.policy.as_ref())?;
         let policy = ResourcePolicy::read(text, revision)?;
         let answer = json!({"RevisionId": policy.revision_id()});
@@ -185,23 +188,16 @@ impl DynamoDb {
     }
 
     pub(super) fn get_policy(&mut self, arn: &str) -> Outcome<Value> {
-        let policy = self.table_of(arn)?.policy.as_ref().ok_or(DynamodbError::PolicyNotFound)?;
+        let policy = table_by_arn(self, arn)?.policy.as_ref().ok_or(DynamodbError::PolicyNotFound)?;
         Ok(json!({"Policy": policy.text, "RevisionId": policy.revision_id()}))
     }
 
     /// A policy that is not there is deleted without complaint.
     pub(super) fn delete_policy(&mut self, arn: &str, expected: &ExpectedRevision) -> Outcome<Value> {
-        let table = self.table_of(arn)?;
+        let table = table_by_arn(self, arn)?;
         expected.check(table.policy.as_ref())?;
         let deleted = table.policy.take();
         Ok(deleted.map_or_else(|| json!({}), |policy| json!({"RevisionId": policy.revision_id()})))
-    }
-
-    fn table_of(&mut self, arn: &str) -> Outcome<&mut super::Table> {
-        let found = self.tables.values_mut().find(|table| table.arn == arn);
-        found.ok_or_else(|| DynamodbError::ResourceNotFound {
-            message: format!("Requested resource not found: ResourceArn: {arn} not found"),
-        })
     }
 }
 

@@ -200,18 +200,18 @@ pub fn execute(dynamodb: &mut DynamoDb, context: &mut Context<'_>, operation: Ta
         }
         TableOperation::DescribeTimeToLive { table } => describe_time_to_live(named(dynamodb, &table)?),
         TableOperation::Tag { arn, tags } => {
-            tagged(dynamodb, &arn)?.definition.tags.extend(tags);
+            table_by_arn(dynamodb, &arn)?.definition.tags.extend(tags);
             return Ok(Vec::new());
         }
         TableOperation::Untag { arn, keys } => {
-            let table = tagged(dynamodb, &arn)?;
+            let table = table_by_arn(dynamodb, &arn)?;
             for key in keys {
                 table.definition.tags.remove(&key);
             }
             return Ok(Vec::new());
         }
         TableOperation::ListTags { arn } => {
-            let tags: Vec<Value> = tagged(dynamodb, &arn)?
+            let tags: Vec<Value> = table_by_arn(dynamodb, &arn)?
                 .definition
                 .tags
                 .iter()
@@ -247,7 +247,8 @@ fn named<'d>(dynamodb: &'d DynamoDb, table: &str) -> Outcome<&'d Table> {
     dynamodb.tables.get(table).ok_or_else(|| DynamodbError::table_not_found_named(table))
 }
 
-fn tagged<'d>(dynamodb: &'d mut DynamoDb, arn: &str) -> Outcome<&'d mut Table> {
+/// The table that tags and policies name by its ARN.
+pub(super) fn table_by_arn<'d>(dynamodb: &'d mut DynamoDb, arn: &str) -> Outcome<&'d mut Table> {
     dynamodb.tables.values_mut().find(|table| table.arn == arn).ok_or_else(|| DynamodbError::ResourceNotFound {
         message: format!("Requested resource not found: ResourcArn: {arn} not found"),
     })
