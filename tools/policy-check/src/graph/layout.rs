@@ -24,9 +24,9 @@ pub struct Layout {
     pub height: f64,
 }
 
-pub const COLUMN: f64 = 290.0;
+pub const COLUMN: f64 = 300.0;
 pub const ROW: f64 = 70.0;
-const MARGIN_X: f64 = 120.0;
+const MARGIN_X: f64 = 132.0;
 const MARGIN_Y: f64 = 46.0;
 const SWEEPS: usize = 24;
 

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    Graph, Vertex,
+    Edge, Graph, Vertex,
     layout::{Layout, Way, layout},
 };
 
-const HALF_WIDTH: f64 = 92.0;
+const HALF_WIDTH: f64 = 104.0;
 const HALF_HEIGHT: f64 = 22.0;
 
 /// What is drawn between two vertices: the calls to and fro on one line.
@@ -37,22 +37,28 @@ pub fn svg(graph: &Graph) -> String {
     text
 }
 
-/// One link for each two vertices. Where calls go both ways, it has the direction in which an event goes: into tables, out
-/// of streams and queues.
+/// One link for each two vertices, in the direction in which an event goes.
+///
+/// The order is what the layout goes by where links close a circle: it turns the later ones. So what AWS does and what a
+/// feed is read by come first, then what is only sent or written, and last the tables that a service both reads and writes,
+/// those of a service that reads no feed before the others: with it an event's way begins.
 fn links(graph: &Graph) -> Vec<Link> {
     let index: BTreeMap<&str, usize> =
         graph.vertices.iter().enumerate().map(|(index, vertex)| (vertex.id.as_str(), index)).collect();
+    let mut edges: Vec<&Edge> = graph.edges.iter().collect();
+    edges.sort_by_key(|edge| rank(graph, edge));
     let mut links: Vec<Link> = Vec::new();
-    let (with_events, against): (Vec<_>, Vec<_>) = graph.edges.iter().partition(|edge| {
-        let reads_feed = edge.from.starts_with("queue:") || edge.from.contains("stream:");
-        let writes_elsewhere = edge.from.starts_with("service:") && !edge.to.starts_with("queue:");
-        edge.by_aws || reads_feed || writes_elsewhere
-    });
-    for edge in with_events.into_iter().chain(against) {
+    for edge in edges {
         let (Some(from), Some(to)) = (index.get(edge.from.as_str()), index.get(edge.to.as_str())) else { continue };
         let (from, to) = (*from, *to);
         match links.iter_mut().find(|link| link.way == (Way { from: to, to: from })) {
             Some(link) => link.back = edge.calls.clone(),
+            None if sends_again(graph, edge) => links.push(Link {
+                way: Way { from: to, to: from },
+                forth: Vec::new(),
+                back: edge.calls.clone(),
+                by_aws: edge.by_aws,
+            }),
             None => links.push(Link {
                 way: Way { from, to },
                 forth: edge.calls.clone(),
@@ -62,6 +68,28 @@ fn links(graph: &Graph) -> Vec<Link> {
         }
     }
     links
+}
+
+/// Whether this publishes what was published before: who works on dead letters stands behind the bus, not before it.
+fn sends_again(graph: &Graph, edge: &Edge) -> bool {
+    let publishes = edge.to.starts_with("topic:") || edge.to.starts_with("stream:");
+    publishes && graph.edges.iter().any(|other| other.to == edge.from && other.from.contains("dead_letters"))
+}
+
+/// The lower, the surer is the direction of an edge.
+fn rank(graph: &Graph, edge: &Edge) -> u8 {
+    let is_feed = |id: &str| id.starts_with("queue:") || id.contains("stream:");
+    let both_ways = graph.edges.iter().any(|other| other.from == edge.to && other.to == edge.from);
+    let reads_feed = graph.edges.iter().any(|other| other.to == edge.from && is_feed(&other.from));
+    let by_service = edge.from.starts_with("service:");
+    // A service asks a topic only for its name, and sends back to a queue only what came from it.
+    let publishes = edge.to.starts_with("topic:") || edge.to.starts_with("stream:");
+    match edge {
+        _ if edge.by_aws || is_feed(&edge.from) => 0,
+        _ if by_service && (publishes || !both_ways) => 1,
+        _ if by_service && !edge.to.starts_with("queue:") => 2 + u8::from(reads_feed),
+        _ => 4,
+    }
 }
 
 fn head(layout: &Layout) -> String {
@@ -109,16 +137,17 @@ fn path_through(points: &[(f64, f64)]) -> String {
 fn draw_link(text: &mut String, graph: &Graph, link: &Link, route: &[(f64, f64)]) {
     let path = path_through(&trimmed(route));
     let class = if link.by_aws { "way by-aws" } else { "way" };
-    let start = if link.back.is_empty() { "" } else { " marker-start=\"url(#tip)\"" };
+    let tip =
+        |calls: &[String], end| if calls.is_empty() { String::new() } else { format!(" marker-{end}=\"url(#tip)\"") };
+    let tips = tip(&link.forth, "end") + &tip(&link.back, "start");
     let name = |index: usize| escaped(&graph.vertices[index].label);
-    let mut told = format!("{} to {}: {}", name(link.way.from), name(link.way.to), escaped(&link.forth.join(", ")));
-    if !link.back.is_empty() {
-        let _ = write!(told, "; back: {}", escaped(&link.back.join(", ")));
-    }
-    let _ = writeln!(
-        text,
-        "<path class=\"{class}\" d=\"{path}\" marker-end=\"url(#tip)\"{start}><title>{told}</title></path>"
-    );
+    let told = [(link.way.from, link.way.to, &link.forth), (link.way.to, link.way.from, &link.back)]
+        .into_iter()
+        .filter(|(_, _, calls)| !calls.is_empty())
+        .map(|(from, to, calls)| format!("{} to {}: {}", name(from), name(to), escaped(&calls.join(", "))))
+        .collect::<Vec<_>>()
+        .join("; ");
+    let _ = writeln!(text, "<path class=\"{class}\" d=\"{path}\"{tips}><title>{told}</title></path>");
 }
 
 /// What the calls come to, on the link's first stretch: past its middle, where links of one vertex have parted.
@@ -179,4 +208,73 @@ fn draw_vertex(text: &mut String, vertex: &Vertex, (x, y): (f64, f64)) {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge(from: &str, to: &str, calls: &[&str], by_aws: bool) -> Edge {
+        let calls = calls.iter().map(|call| (*call).to_owned()).collect();
+        Edge { from: from.to_owned(), to: to.to_owned(), calls, by_aws }
+    }
+
+    fn graph_of(edges: Vec<Edge>) -> Graph {
+        let ids: std::collections::BTreeSet<&String> = edges.iter().flat_map(|edge| [&edge.from, &edge.to]).collect();
+        let vertex = |id: &String| {
+            let (kind, label) = id.split_once(':').expect("a kind and a name");
+            Vertex { id: id.clone(), kind: kind.to_owned(), label: label.to_owned() }
+        };
+        Graph { vertices: ids.into_iter().map(vertex).collect(), edges }
+    }
+
+    /// The way of an event, and all that goes against it: repairs from the table, dead letters that are sent again.
+    #[test]
+    fn an_event_goes_from_left_to_right_whatever_goes_back() {
+        let way = [
+            "service:command-service",
+            "table:events",
+            "change-stream:events",
+            "service:router",
+            "topic:background",
+            "queue:work",
+            "queue:dead_letters",
+            "service:dlq-processor",
+        ];
+        let mut edges: Vec<Edge> = way.windows(2).map(|pair| edge(pair[0], pair[1], &["x:Put"], false)).collect();
+        for index in [2, 5, 6] {
+            edges[index - 1].by_aws = true;
+        }
+        for (service, call) in [("service:router", "dynamodb:PutItem"), ("service:dlq-processor", "dynamodb:PutItem")] {
+            edges.push(edge(service, "table:events", &[call], false));
+            edges.push(edge("table:events", service, &["dynamodb:Query"], false));
+        }
+        edges.push(edge("table:events", "service:command-service", &["dynamodb:Query"], false));
+        edges.push(edge("service:dlq-processor", "topic:background", &["sns:Publish"], false));
+        edges.push(edge("service:dlq-processor", "queue:work", &["sqs:SendMessage"], false));
+        edges.sort();
+        let graph = graph_of(edges);
+
+        let ways: Vec<Way> = links(&graph).into_iter().map(|link| link.way).collect();
+        let found = layout(graph.vertices.len(), &ways);
+        let column = |id: &str| {
+            let index = graph.vertices.iter().position(|vertex| vertex.id == id);
+            found.places[index.expect("a vertex")].0
+        };
+        for pair in way.windows(2) {
+            assert!(column(pair[0]) < column(pair[1]), "{} stands left of {}", pair[0], pair[1]);
+        }
+    }
+
+    #[test]
+    fn what_is_only_sent_back_has_its_tip_at_its_start() {
+        let graph = graph_of(vec![
+            edge("queue:dead_letters", "service:dlq-processor", &["sqs:ReceiveMessage"], false),
+            edge("service:dlq-processor", "topic:background", &["sns:Publish"], false),
+        ]);
+        let drawn = svg(&graph);
+        let sent = drawn.lines().find(|line| line.contains("sns:Publish")).expect("the link is drawn");
+        assert!(sent.contains("marker-start") && !sent.contains("marker-end"), "{sent}");
+        assert!(sent.contains("dlq-processor to background: sns:Publish"), "{sent}");
+    }
 }
