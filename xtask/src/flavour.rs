@@ -99,6 +99,9 @@ pub const DEPLOY_TOOL: Program = Program { package: "nexus-deploy-tool", binary:
 /// Checks, compares and writes up the event schemas.
 pub const SCHEMA_CHECK: Program = Program { package: "nexus-schema-check", binary: "nexus-schema-check" };
 
+/// Plants mutants and builds the laboratory with them.
+pub const MUTANTS: Program = Program { package: "nexus-mutants", binary: "nexus-mutants" };
+
 /// Builds `program` from the sources in `source_root` and says where it is. Messages go to the error stream only, so that
 /// the started program's output can be piped.
 ///

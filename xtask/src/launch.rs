@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::{
     code_of,
     error::XtaskError,
-    flavour::Profile,
+    flavour::{Flavour, Profile},
     interrupt, revision,
     workspace::{Workspace, forget_own_build},
 };
@@ -25,6 +25,7 @@ use crate::{
 /// | `NEXUS_WORKSPACE_ROOT` | where scenarios and policies are, and `target/nexus` for output |
 /// | `NEXUS_PROFILE` | `sim` or `dev` |
 /// | `NEXUS_PLANTED_BUGS` | `1` in the build that carries planted bugs, else absent |
+/// | `NEXUS_MUTANTS` | in the build that carries mutants: the file that lists them |
 /// | `NEXUS_CERTIFY_BEFORE_PROGRAM`, `…_REVISION`, the same with `AFTER` | for `certify`: the laboratories of both revisions |
 pub struct Launch {
     command: Command,
@@ -53,6 +54,12 @@ impl Launch {
     /// Tells the program one more thing.
     pub fn with_variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Launch {
         self.command.env(name, value);
+        self
+    }
+
+    /// Has the compiler that the program starts build for an engine.
+    pub fn with_flags_of(mut self, flavour: Flavour) -> Launch {
+        flavour.set_flags(&mut self.command);
         self
     }
 

@@ -11,6 +11,7 @@ mod flavour;
 mod hooks;
 mod interrupt;
 mod launch;
+mod mutants;
 mod planted_bugs;
 mod revision;
 mod revision_build;
@@ -155,6 +156,11 @@ fn bench(options: &BenchOptions, words: &[OsString]) -> Result<u8, XtaskError> {
         Some(BenchKind::Bugs) => {
             let executable = planted_bugs::build(&workspace, options.engine)?;
             Launch::new(&workspace, executable, words).with_planted_bugs().replace_process()
+        }
+        Some(BenchKind::Mutants) => {
+            let built = mutants::build(&workspace, options)?;
+            let launch = Launch::new(&workspace, built.program, words).with_variable("NEXUS_MUTANTS", &built.list);
+            launch.with_planted_bugs().replace_process()
         }
         None => {
             let said = |kind: BenchKind| -> Vec<OsString> {

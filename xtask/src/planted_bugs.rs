@@ -45,7 +45,7 @@ pub fn build(workspace: &Workspace, engine: Engine) -> Result<PathBuf, XtaskErro
 }
 
 /// Waits until no other process makes the copy or builds from it; it is held until the file is dropped.
-fn lock(folder: &Path) -> Result<File, XtaskError> {
+pub fn lock(folder: &Path) -> Result<File, XtaskError> {
     fs::create_dir_all(folder).at("create", folder)?;
     let path = folder.join("lock");
     let file = File::create(&path).at("create", &path)?;

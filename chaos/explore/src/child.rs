@@ -22,10 +22,14 @@ pub const TRIAL_COMMAND: &str = "trial";
 pub const STORY_COMMAND: &str = "story";
 /// Tells a build with planted bugs which of them to have.
 pub const PLANTED_BUG_VARIABLE: &str = "NEXUS_PLANTED_BUG";
+/// What the name of a mutant begins with, its number behind it; those of planted bugs are words.
+pub(crate) const MUTANT_PREFIX: &str = "mutant-";
 /// A trial that takes longer than this in real time, and so much more for each of its operations, is given up: its outcome is
 /// unknown, not failed.
 const WALL_MAX: Duration = Duration::from_secs(900);
 const WALL_MAX_PER_OPERATION: Duration = Duration::from_millis(50);
+/// A mutant may go round for ever, which is one of the ways to notice it; a trial takes a hundredth of this.
+const WALL_MAX_OF_MUTANT: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(5);
 
 /// What the parent asks of a trial's process.
@@ -135,8 +139,7 @@ fn ask<Answer: DeserializeOwned>(
     let input = serde_json::to_vec(request).map_err(ChildError::Unreadable)?;
     // A child that died early is reported by its status below, with what it said.
     let _ = child.stdin.take().expect("stdin is piped").write_all(&input);
-    let operations = u32::try_from(trial.workload.operations.len()).unwrap_or(u32::MAX);
-    let wall_max = WALL_MAX + WALL_MAX_PER_OPERATION * operations;
+    let wall_max = wall_max(trial);
     let outcome = std::thread::scope(|scope| {
         let output = scope.spawn(move || read_all(&mut stdout));
         let complaint = scope.spawn(move || read_all(&mut stderr));
@@ -150,6 +153,14 @@ fn ask<Answer: DeserializeOwned>(
         return Err(ChildError::Died { status: status.to_string(), stderr });
     }
     serde_json::from_slice(&output).map_err(ChildError::Unreadable)
+}
+
+fn wall_max(trial: &Trial) -> Duration {
+    if trial.planted_bug.as_ref().is_some_and(|bug| bug.starts_with(MUTANT_PREFIX)) {
+        return WALL_MAX_OF_MUTANT;
+    }
+    let operations = u32::try_from(trial.workload.operations.len()).unwrap_or(u32::MAX);
+    WALL_MAX + WALL_MAX_PER_OPERATION * operations
 }
 
 fn spawn(program: &Path, task: &str, trial: &Trial) -> std::io::Result<Child> {

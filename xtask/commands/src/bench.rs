@@ -9,16 +9,19 @@ use crate::{engine::Engine, help::examples, schedule::ScheduleChoice, values};
 pub enum BenchKind {
     /// Every planted bug of chaos/bugs: is it caught, by which check, after how many seeds
     Bugs,
+    /// Random changes to system/: does any check notice, and how soon
+    Mutants,
     /// AWS calls a second at each seam, time and memory of a trial, where the time goes
     Speed,
 }
 
 impl BenchKind {
-    pub const ALL: [BenchKind; 2] = [BenchKind::Bugs, BenchKind::Speed];
+    pub const ALL: [BenchKind; 3] = [BenchKind::Bugs, BenchKind::Mutants, BenchKind::Speed];
 
     pub fn name(self) -> &'static str {
         match self {
             BenchKind::Bugs => "bugs",
+            BenchKind::Mutants => "mutants",
             BenchKind::Speed => "speed",
         }
     }
@@ -31,25 +34,37 @@ impl BenchKind {
         `bugs` builds a scratch copy of this repository with every patch of chaos/bugs applied, switches one bug on at \
         a time and searches seeds until a check catches it. A bug that only makes the system slower is caught when, over \
         the same seeds without and with it, our own share of a latency grew, as `report diff` tells; both records are \
-        kept. A bug that no seed reveals makes the exit code 1. `speed` \
-        runs the benchmarks. With neither word both run, speed first.",
+        kept. A bug that no seed reveals makes the exit code 1. \n\n\
+        `mutants` does the same with a sample of the changes that cargo-mutants would make to system/, each behind a \
+        switch in one build. A mutant is hunted in the scenarios that reach it, cheapest first. The exit code is 1 when \
+        fewer than 85 in 100 are caught, or one that is not is not explained in chaos/mutants/survivors.toml.\n\n\
+        `speed` runs the benchmarks. With no word `speed` and `bugs` run, in that order.",
     after_help = examples(&[
         ("cargo xtask bench bugs", "every planted bug, at most 500 seeds each"),
         ("cargo xtask bench bugs --only policy-denied-but-written --seeds 50", "one bug, fewer seeds"),
         ("cargo xtask bench bugs --json | jq '.bugs[] | select(.caught | not)'", "what escaped"),
+        ("cargo xtask bench mutants --sample 100 --seeds 60", "a hundred random changes, at most 60 trials each"),
         ("cargo xtask bench speed", "calls a second, time and memory of a trial"),
     ])
 )]
 pub struct BenchOptions {
-    /// What to measure; both when left out
+    /// What to measure; bugs and speed when left out
     #[arg(value_name = "WHAT", value_enum)]
     pub kind: Option<BenchKind>,
 
-    /// How many seeds a planted bug may take before it counts as missed
+    /// How many trials a planted bug or a mutant may take before it counts as missed
     #[arg(long, value_name = "N", value_parser = values::count, allow_negative_numbers = true, default_value = "500")]
     pub seeds: u64,
 
-    /// Only this bug (its patch's name without .patch) or benchmark; may be given several times
+    /// How many mutants are drawn
+    #[arg(long, value_name = "N", value_parser = values::count, allow_negative_numbers = true, default_value = "100")]
+    pub sample: u64,
+
+    /// Which mutants are drawn: the same number draws the same from the same source
+    #[arg(long, value_name = "SEED", value_parser = values::seed, allow_negative_numbers = true, default_value = "1")]
+    pub draw: u64,
+
+    /// Only this bug (its patch's name without .patch), mutant (its whole name) or benchmark; may be given several times
     #[arg(long, value_name = "NAME", value_parser = values::name)]
     pub only: Vec<String>,
 

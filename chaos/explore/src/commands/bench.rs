@@ -1,4 +1,4 @@
-//! `bench bugs|speed`.
+//! `bench bugs|mutants|speed`.
 
 use std::{
     fs,
@@ -13,13 +13,14 @@ use nexus_reports::Verdict;
 use nexus_scenario::{Scenario, Tier};
 use serde::{Deserialize, Serialize};
 
-use super::{Context, progress, sim::schedule, slowness::Comparison, speed};
+use super::{Context, mutants, progress, sim::schedule, slowness::Comparison, speed};
 use crate::{BugReport, Trial, TrialOutput, TrialRequest, default_jobs, run_batch};
 
 pub fn run(options: &BenchOptions) -> Result<u8, Report> {
     let context = Context::from_environment();
     match options.kind {
         Some(BenchKind::Bugs) => bugs(options, &context),
+        Some(BenchKind::Mutants) => mutants::run(options, &context),
         Some(BenchKind::Speed) => speed::run(options, &context),
         None => {
             let speed = speed::run(options, &context)?;

@@ -6,6 +6,7 @@ pub mod chaos;
 mod context;
 mod exhaust;
 mod in_process;
+mod mutants;
 mod progress;
 pub mod replay;
 pub mod report;
