@@ -34,10 +34,11 @@ impl BenchKind {
         `bugs` builds a scratch copy of this repository with every patch of chaos/bugs applied, switches one bug on at \
         a time and searches seeds until a check catches it. A bug that only makes the system slower is caught when, over \
         the same seeds without and with it, our own share of a latency grew, as `report diff` tells; both records are \
-        kept. A bug that no seed reveals makes the exit code 1. \n\n\
+        kept. A bug that no seed reveals makes the exit code 1.\n\n\
         `mutants` does the same with a sample of the changes that cargo-mutants would make to system/, each behind a \
         switch in one build. A mutant is hunted in the scenarios that reach it, cheapest first. The exit code is 1 when \
-        fewer than 85 in 100 are caught, or one that is not is not explained in chaos/mutants/survivors.toml.\n\n\
+        fewer than 85 in 100 of those that a scenario reaches are caught, or one that is not is not explained in \
+        chaos/mutants/survivors.toml.\n\n\
         `speed` runs the benchmarks. With no word `speed` and `bugs` run, in that order.",
     after_help = examples(&[
         ("cargo xtask bench bugs", "every planted bug, at most 500 seeds each"),

@@ -25,7 +25,7 @@ const LIST_VARIABLE: &str = "NEXUS_MUTANTS";
 /// Seeds of each scenario that are played to see what it reaches.
 const SEEDS_TO_REACH: u64 = 2;
 
-/// So many of a hundred mutants must be caught.
+/// So many of a hundred mutants that a scenario reaches must be caught.
 const CAUGHT_MIN_PERCENT: usize = 85;
 
 /// The list as `tools/mutants` writes it.
@@ -221,11 +221,13 @@ fn noticed_by(output: &TrialOutput) -> Option<String> {
     output.record.checks.iter().find(told).map(|check| check.name.clone())
 }
 
-/// Whether so many were caught as must be, and the others are explained.
+/// Whether so many were caught as must be, and the others are explained. What no scenario reaches says nothing about the
+/// checks: it is told, as a gap of the scenarios.
 fn is_enough(results: &[MutantResult]) -> bool {
-    let caught = results.iter().filter(|result| result.caught).count();
-    let unexplained = results.iter().any(|result| !result.caught && result.explanation.is_none());
-    caught * 100 >= results.len() * CAUGHT_MIN_PERCENT && !unexplained
+    let reached: Vec<&MutantResult> = results.iter().filter(|result| result.reached_by > 0).collect();
+    let caught = reached.iter().filter(|result| result.caught).count();
+    let unexplained = reached.iter().any(|result| !result.caught && result.explanation.is_none());
+    !reached.is_empty() && caught * 100 >= reached.len() * CAUGHT_MIN_PERCENT && !unexplained
 }
 
 fn print(results: &[MutantResult], left_out: &[String], options: &BenchOptions) -> Result<(), Report> {
@@ -255,7 +257,8 @@ fn print(results: &[MutantResult], left_out: &[String], options: &BenchOptions) 
         let by = result.checker.as_deref().or(result.explanation.as_deref()).unwrap_or("unexplained");
         println!("{verdict:9}  {:>4} trials  {:>6.1} s  {}\n{:32}{by}", result.trials, result.seconds, result.name, "");
     }
-    println!("{caught} of {} mutants caught, {reached} reached, {} left out", results.len(), left_out.len());
+    let (sampled, left_out) = (results.len(), left_out.len());
+    println!("{caught} of {reached} mutants caught that a scenario reaches; {sampled} sampled, {left_out} left out");
     Ok(())
 }
 
@@ -308,5 +311,8 @@ mod tests {
         assert!(!is_enough(&results(84, Some("only a log line differs"))));
         assert!(!is_enough(&results(85, None)));
         assert!(is_enough(&results(100, None)));
+        let beyond = MutantResult { reached_by: 0, ..result(false, None) };
+        assert!(is_enough(&[result(true, None), beyond.clone()]), "what nothing reaches is no hole in the checks");
+        assert!(!is_enough(&[beyond]), "a sample that nothing reaches shows nothing");
     }
 }
