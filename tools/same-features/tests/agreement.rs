@@ -1,4 +1,5 @@
 //! Holds the manifest's lists of features against what the laboratory asks for.
+#![forbid(unsafe_code)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
