@@ -25,6 +25,9 @@ pub enum XtaskError {
     #[error("building {binary} failed")]
     Build { binary: &'static str },
 
+    #[error("no laboratory with mutants was built")]
+    NoMutants,
+
     #[error("{} is not a bug report: {reason}", path.display())]
     NotABugReport { path: PathBuf, reason: String },
 
@@ -69,6 +72,7 @@ impl XtaskError {
             }
             XtaskError::Metadata { .. } => "mend the manifest that cargo names above",
             XtaskError::Build { .. } => "mend what the compiler names above",
+            XtaskError::NoMutants => "mend what is named above",
             XtaskError::NotABugReport { .. } => "give the .json file that `cargo xtask sim` wrote for a failing trial",
             XtaskError::BugReportEngine { .. } => {
                 "the file was changed by hand, or written by a later version: replay it there"

@@ -25,7 +25,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use nexus_commands::{
     BenchKind, BenchOptions, CertifyOptions, ChaosOptions, Engine, HooksCommand, LabCommand, SimOptions, XtaskCommand,
-    exit,
+    exit, switch,
 };
 
 use crate::{
@@ -159,7 +159,8 @@ fn bench(options: &BenchOptions, words: &[OsString]) -> Result<u8, XtaskError> {
         }
         Some(BenchKind::Mutants) => {
             let built = mutants::build(&workspace, options)?;
-            let launch = Launch::new(&workspace, built.program, words).with_variable("NEXUS_MUTANTS", &built.list);
+            let launch =
+                Launch::new(&workspace, built.program, words).with_variable(switch::MUTANTS_VARIABLE, &built.list);
             launch.with_planted_bugs().replace_process()
         }
         None => {
@@ -169,9 +170,10 @@ fn bench(options: &BenchOptions, words: &[OsString]) -> Result<u8, XtaskError> {
             };
             let lab = flavour::build(&workspace, workspace.root(), LAB, Flavour::sim(options.engine))?;
             // The uplifted binary has the same name in both trees, so it is kept apart before the other is built.
-            let lab = planted_bugs::set_aside(&workspace, &lab, &format!("nexus-lab-unpatched-{}", options.engine))?;
+            let kept = workspace.target().join("bugs").join(format!("nexus-lab-unpatched-{}", options.engine));
+            scratch_copy::set_aside(&lab, &kept)?;
             let buggy = planted_bugs::build(&workspace, options.engine)?;
-            let speed = Launch::new(&workspace, lab, &said(BenchKind::Speed));
+            let speed = Launch::new(&workspace, kept, &said(BenchKind::Speed));
             let bugs = Launch::new(&workspace, buggy, &said(BenchKind::Bugs)).with_planted_bugs();
             launch::in_turn(vec![(BenchKind::Speed.name(), speed), (BenchKind::Bugs.name(), bugs)], options.json)
         }

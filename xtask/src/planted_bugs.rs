@@ -11,7 +11,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -20,8 +20,7 @@ use nexus_commands::Engine;
 use crate::{
     error::{At, XtaskError},
     flavour::{self, Flavour, LAB},
-    scratch_copy::{copy, mark, mirror},
-    source_files,
+    scratch_copy, source_files,
     workspace::Workspace,
 };
 
@@ -34,33 +33,11 @@ pub const PATCHES: &str = "chaos/bugs";
 /// When a patch does not apply, or the copy does not compile.
 pub fn build(workspace: &Workspace, engine: Engine) -> Result<PathBuf, XtaskError> {
     let folder = workspace.target().join("bugs");
-    let _alone = lock(&folder)?;
+    let _alone = scratch_copy::lock(&folder)?;
     let tree = prepare(workspace.root(), &folder)?;
     let built = flavour::build(workspace, &tree, LAB, Flavour::sim(engine))?;
-    let kept = set_aside(workspace, &built, &format!("nexus-lab-{engine}"))?;
-    // The binary has the same name as the real tree's: nobody may start it by mistake. Cargo links it again when it
-    // is next asked for.
-    fs::remove_file(&built).at("remove", &built)?;
-    Ok(kept)
-}
-
-/// Waits until no other process makes the copy or builds from it; it is held until the file is dropped.
-pub fn lock(folder: &Path) -> Result<File, XtaskError> {
-    fs::create_dir_all(folder).at("create", folder)?;
-    let path = folder.join("lock");
-    let file = File::create(&path).at("create", &path)?;
-    file.lock().at("lock", &path)?;
-    Ok(file)
-}
-
-/// Copies a built program into `target/bugs` under a name of its own.
-pub fn set_aside(workspace: &Workspace, executable: &Path, name: &str) -> Result<PathBuf, XtaskError> {
-    let folder = workspace.target().join("bugs");
-    fs::create_dir_all(&folder).at("create", &folder)?;
-    let (kept, fresh) = (folder.join(name), folder.join(format!("{name}.new")));
-    fs::copy(executable, &fresh).at("copy", executable)?;
-    // Renaming works even while an earlier copy runs; writing over it would not.
-    fs::rename(&fresh, &kept).at("replace", &kept)?;
+    let kept = folder.join(format!("nexus-lab-{engine}"));
+    scratch_copy::take_away(&built, &kept)?;
     Ok(kept)
 }
 
@@ -90,23 +67,10 @@ fn prepare(root: &Path, folder: &Path) -> Result<PathBuf, XtaskError> {
     let patches = patches(root)?;
     let files: Vec<PathBuf> =
         source_files::list(root)?.into_iter().filter(|file| !root.join(file).starts_with(folder)).collect();
-    let staging = folder.join("staging");
-    if staging.exists() {
-        fs::remove_dir_all(&staging).at("empty", &staging)?;
-    }
-    for file in &files {
-        copy(&root.join(file), &staging.join(file))?;
-    }
-    for patch in &patches {
-        apply(patch, &staging)?;
-    }
-    for manifest in files.iter().filter(|file| file.file_name().is_some_and(|name| name == "Cargo.toml")) {
-        mark(&staging.join(manifest), MARK)?;
-    }
-    let tree = folder.join("tree");
-    mirror(&staging, &tree)?;
-    fs::remove_dir_all(&staging).at("remove", &staging)?;
-    Ok(tree)
+    scratch_copy::tree(folder, MARK, |staging| {
+        scratch_copy::copy_files(&files, root, staging)?;
+        patches.iter().try_for_each(|patch| apply(patch, staging))
+    })
 }
 
 /// What the versions of the copy's crates end with.

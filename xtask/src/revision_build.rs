@@ -5,18 +5,15 @@
 
 use std::{
     ffi::OsStr,
-    fs,
     path::{Path, PathBuf},
 };
 
 use nexus_commands::Engine;
 
 use crate::{
-    error::{At, XtaskError},
+    error::XtaskError,
     flavour::{self, Flavour, LAB},
-    revision,
-    scratch_copy::{copy, mark, mirror},
-    source_files,
+    revision, scratch_copy, source_files,
     workspace::Workspace,
 };
 
@@ -39,36 +36,21 @@ pub fn build(workspace: &Workspace, engine: Engine, side: &str, asked: &str) -> 
     let (tree, revision) = prepare(workspace.root(), &folder, side, asked)?;
     let built = flavour::build(workspace, &tree, LAB, Flavour::sim(engine))?;
     let program = folder.join(format!("nexus-lab-{engine}"));
-    // The binary has the same name as the real tree's: nobody may start it by mistake.
-    copy(&built, &program)?;
-    fs::remove_file(&built).at("remove", &built)?;
+    scratch_copy::take_away(&built, &program)?;
     Ok(Built { program, revision })
 }
 
 /// Brings `folder/tree` up to the revision's sources, and says where it is and what the revision is called.
 fn prepare(root: &Path, folder: &Path, side: &str, asked: &str) -> Result<(PathBuf, String), XtaskError> {
-    let staging = folder.join("staging");
-    if staging.exists() {
-        fs::remove_dir_all(&staging).at("empty", &staging)?;
+    let mark = format!("+{side}");
+    if asked == WORK_TREE {
+        let files = source_files::list(root)?;
+        let tree = scratch_copy::tree(folder, &mark, |staging| scratch_copy::copy_files(&files, root, staging))?;
+        return Ok((tree, revision::of(root)));
     }
-    fs::create_dir_all(&staging).at("create", &staging)?;
-    let revision = if asked == WORK_TREE {
-        for file in source_files::list(root)? {
-            copy(&root.join(&file), &staging.join(&file))?;
-        }
-        revision::of(root)
-    } else {
-        let commit = commit(root, asked)?;
-        check_out(root, folder, &staging, &commit)?;
-        commit.chars().take(12).collect()
-    };
-    for manifest in manifests(&staging)? {
-        mark(&manifest, &format!("+{side}"))?;
-    }
-    let tree = folder.join("tree");
-    mirror(&staging, &tree)?;
-    fs::remove_dir_all(&staging).at("remove", &staging)?;
-    Ok((tree, revision))
+    let commit = commit(root, asked)?;
+    let tree = scratch_copy::tree(folder, &mark, |staging| check_out(root, folder, staging, &commit))?;
+    Ok((tree, commit.chars().take(12).collect()))
 }
 
 fn commit(root: &Path, asked: &str) -> Result<String, XtaskError> {
@@ -106,24 +88,10 @@ fn check_out(root: &Path, folder: &Path, staging: &Path, commit: &str) -> Result
     git(&["checkout-index".as_ref(), "--all".as_ref(), "--force".as_ref(), &prefix])
 }
 
-fn manifests(folder: &Path) -> Result<Vec<PathBuf>, XtaskError> {
-    let mut found = Vec::new();
-    let mut waiting = vec![folder.to_owned()];
-    while let Some(folder) = waiting.pop() {
-        for entry in fs::read_dir(&folder).at("list", &folder)? {
-            let path = entry.at("list", &folder)?.path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else if path.file_name().is_some_and(|name| name == "Cargo.toml") {
-                found.push(path);
-            }
-        }
-    }
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::scratch::Scratch;
 

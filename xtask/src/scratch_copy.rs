@@ -6,14 +6,67 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 
 use crate::error::{At, XtaskError};
 
+/// Waits until no other process makes the copy in `folder` or builds from it; it is held until the file is dropped.
+pub fn lock(folder: &Path) -> Result<File, XtaskError> {
+    fs::create_dir_all(folder).at("create", folder)?;
+    let path = folder.join("lock");
+    let file = File::create(&path).at("create", &path)?;
+    file.lock().at("lock", &path)?;
+    Ok(file)
+}
+
+/// Makes `folder/tree` what `fill` puts into an empty folder, its crates' versions ending with `mark`; says where it is.
+pub fn tree(
+    folder: &Path,
+    mark: &str,
+    fill: impl FnOnce(&Path) -> Result<(), XtaskError>,
+) -> Result<PathBuf, XtaskError> {
+    let staging = folder.join("staging");
+    if staging.exists() {
+        fs::remove_dir_all(&staging).at("empty", &staging)?;
+    }
+    fs::create_dir_all(&staging).at("create", &staging)?;
+    fill(&staging)?;
+    let is_manifest = |file: &PathBuf| file.file_name().is_some_and(|name| name == "Cargo.toml");
+    for manifest in files_below(&staging)?.into_iter().filter(is_manifest) {
+        mark_version(&staging.join(manifest), mark)?;
+    }
+    let tree = folder.join("tree");
+    mirror(&staging, &tree)?;
+    fs::remove_dir_all(&staging).at("remove", &staging)?;
+    Ok(tree)
+}
+
+/// Copies files of one folder to the same places below another.
+pub fn copy_files(files: &[PathBuf], from: &Path, to: &Path) -> Result<(), XtaskError> {
+    files.iter().try_for_each(|file| copy(&from.join(file), &to.join(file)))
+}
+
+/// Keeps a built program at `kept`.
+pub fn set_aside(executable: &Path, kept: &Path) -> Result<(), XtaskError> {
+    let mut fresh = kept.to_owned().into_os_string();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
+    copy(executable, &fresh)?;
+    // Renaming works even while an earlier copy runs; writing over it would not.
+    fs::rename(&fresh, kept).at("replace", kept)
+}
+
+/// Keeps the program built from a copy at `kept`, and leaves none where the real tree's has the same name: nobody may start
+/// it by mistake. Cargo links it again when it is next asked for.
+pub fn take_away(executable: &Path, kept: &Path) -> Result<(), XtaskError> {
+    set_aside(executable, kept)?;
+    fs::remove_file(executable).at("remove", executable)
+}
+
 /// Marks the version in a manifest of a copy.
-pub fn mark(manifest: &Path, mark: &str) -> Result<(), XtaskError> {
+fn mark_version(manifest: &Path, mark: &str) -> Result<(), XtaskError> {
     let text = fs::read_to_string(manifest).at("read", manifest)?;
     fs::write(manifest, marked(&text, mark)).at("write", manifest)
 }
@@ -37,7 +90,7 @@ fn marked(manifest: &str, mark: &str) -> String {
     text
 }
 
-pub fn copy(from: &Path, to: &Path) -> Result<(), XtaskError> {
+fn copy(from: &Path, to: &Path) -> Result<(), XtaskError> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent).at("create", parent)?;
     }
@@ -45,7 +98,7 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), XtaskError> {
 }
 
 /// Makes `to` hold the files of `from` and no others, touching only those that differ.
-pub fn mirror(from: &Path, to: &Path) -> Result<(), XtaskError> {
+fn mirror(from: &Path, to: &Path) -> Result<(), XtaskError> {
     fs::create_dir_all(to).at("create", to)?;
     let wanted = files_below(from)?;
     for file in files_below(to)?.difference(&wanted) {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use nexus_checkers::Violation;
+use nexus_commands::switch;
 use nexus_reports::TrialRecord;
 use nexus_reports_story::Story;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -20,10 +21,6 @@ use crate::trial::Trial;
 pub const TRIAL_COMMAND: &str = "trial";
 /// The hidden sub-command that plays one trial and tells its story.
 pub const STORY_COMMAND: &str = "story";
-/// Tells a build with planted bugs which of them to have.
-pub const PLANTED_BUG_VARIABLE: &str = "NEXUS_PLANTED_BUG";
-/// What the name of a mutant begins with, its number behind it; those of planted bugs are words.
-pub(crate) const MUTANT_PREFIX: &str = "mutant-";
 /// A trial that takes longer than this in real time, and so much more for each of its operations, is given up: its outcome is
 /// unknown, not failed.
 const WALL_MAX: Duration = Duration::from_secs(900);
@@ -156,7 +153,7 @@ fn ask<Answer: DeserializeOwned>(
 }
 
 fn wall_max(trial: &Trial) -> Duration {
-    if trial.planted_bug.as_ref().is_some_and(|bug| bug.starts_with(MUTANT_PREFIX)) {
+    if trial.planted_bug.as_ref().is_some_and(|bug| bug.starts_with(switch::MUTANT)) {
         return WALL_MAX_OF_MUTANT;
     }
     let operations = u32::try_from(trial.workload.operations.len()).unwrap_or(u32::MAX);
@@ -168,7 +165,7 @@ fn spawn(program: &Path, task: &str, trial: &Trial) -> std::io::Result<Child> {
     // A bare environment: nothing of the caller's may decide what a trial does.
     command.arg(task).env_clear();
     if let Some(bug) = &trial.planted_bug {
-        command.env(PLANTED_BUG_VARIABLE, bug);
+        command.env(switch::VARIABLE, bug);
     }
     // In a process group of its own, so that Ctrl-C reaches the parent only, which then decides.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);

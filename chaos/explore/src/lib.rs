@@ -37,8 +37,8 @@ pub use batch::{default_jobs, run_batch};
 pub use bug::{BugFileError, BugReport};
 pub use cause::{Altered, Cause, Inevitable, NearestPassing, Search, healed, quiet};
 pub use child::{
-    ChildError, PLANTED_BUG_VARIABLE, STORY_COMMAND, StoryOutput, StoryRequest, TRIAL_COMMAND, TrialOutput,
-    TrialRequest, run_in_child, run_in_child_of, tell_in_child,
+    ChildError, STORY_COMMAND, StoryOutput, StoryRequest, TRIAL_COMMAND, TrialOutput, TrialRequest, run_in_child,
+    run_in_child_of, tell_in_child,
 };
 pub use judge::judge;
 pub use play::{EPOCH_UNIX_NS, Played, play};

@@ -7,6 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use nexus_commands::switch;
 use serde::Serialize;
 
 use crate::{
@@ -19,6 +20,71 @@ use crate::{
 
 /// Only the system is mutated: what tests it is judged by the mutants.
 const FOLDER: &str = "system/";
+
+/// A mutant of the built program, as the laboratory reads it.
+#[derive(Clone, Debug, Serialize)]
+struct Planted<'a> {
+    number: usize,
+    name: &'a str,
+    lasting_name: String,
+    genre: listing::Genre,
+}
+
+pub fn build(request: &Request) -> Result<Answer, MutantsError> {
+    let cargo_mutants = installed(&request.tools)?;
+    let folders = linked(&request.root, &request.package)?;
+    let order = listing::shuffled(list(&cargo_mutants, &request.root)?, &folders, request.draw);
+    let mut refused = BTreeSet::new();
+    let mut round = 0;
+    loop {
+        round += 1;
+        let (sampled, places) = plant_sample(request, &order, &mut refused)?;
+        let count = sampled.values().map(Vec::len).sum::<usize>();
+        anstream::eprintln!("round {round}: {count} mutants planted, {} left out", refused.len());
+        let said = compile(request)?;
+        if let Some(executable) = said.executable.clone() {
+            let mutants = write_list(&request.folder, &sampled, &refused)?;
+            return Ok(Answer { executable, mutants });
+        }
+        let (blamed, unexplained) = said.blamed(&places);
+        if blamed.is_empty() {
+            return Err(MutantsError::Compile { messages: unexplained.join("\n") });
+        }
+        let names: BTreeMap<usize, &str> =
+            sampled.values().flatten().map(|(number, mutant)| (*number, mutant.name.as_str())).collect();
+        refused.extend(blamed.iter().filter_map(|number| names.get(number)).map(|name| (*name).to_owned()));
+    }
+}
+
+/// The program `cargo-mutants`: the user's own, or one that is installed for this repository alone.
+fn installed(tools: &Path) -> Result<PathBuf, MutantsError> {
+    let own = PathBuf::from("cargo-mutants");
+    let kept = tools.join("bin").join("cargo-mutants");
+    for program in [&own, &kept] {
+        let mut command = Command::new(program);
+        command.args(["mutants", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+        if command.status().is_ok_and(|status| status.success()) {
+            return Ok(program.clone());
+        }
+    }
+    anstream::eprintln!("installing cargo-mutants into {} (once)", tools.display());
+    let mut command = Command::new("cargo");
+    command.args(["install", "--locked", "--root"]).arg(tools).arg("cargo-mutants").stdout(Stdio::null());
+    let status = command.status().map_err(|source| MutantsError::Start { program: "cargo".to_owned(), source })?;
+    if status.success() { Ok(kept) } else { Err(MutantsError::Install { status: status.to_string() }) }
+}
+
+fn list(cargo_mutants: &Path, root: &Path) -> Result<Vec<Mutant>, MutantsError> {
+    let mut command = Command::new(cargo_mutants);
+    command.args(["mutants", "--list", "--json", "--no-config", "--file", "system/**/*.rs", "--dir"]).arg(root);
+    let output =
+        command.output().map_err(|source| MutantsError::Start { program: "cargo-mutants".to_owned(), source })?;
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(MutantsError::Listing { status: output.status.to_string(), message });
+    }
+    serde_json::from_slice(&output.stdout).map_err(MutantsError::ListingForm)
+}
 
 /// The folders of the system's crates that are part of `package`: a change to another cannot show.
 fn linked(root: &Path, package: &str) -> Result<Vec<String>, MutantsError> {
@@ -42,73 +108,6 @@ fn linked(root: &Path, package: &str) -> Result<Vec<String>, MutantsError> {
     folders.sort();
     folders.dedup();
     Ok(folders)
-}
-
-/// A mutant of the built program, as the laboratory reads it.
-#[derive(Clone, Debug, Serialize)]
-struct Planted<'a> {
-    number: usize,
-    name: &'a str,
-    lasting_name: String,
-    genre: listing::Genre,
-}
-
-pub fn build(request: &Request) -> Result<Answer, MutantsError> {
-    let cargo_mutants = installed(&request.target)?;
-    let folders = linked(&request.root, &request.package)?;
-    let order = listing::shuffled(list(&cargo_mutants, &request.root)?, &folders, request.draw);
-    let folder = request.target.join("mutants");
-    let mut refused = BTreeSet::new();
-    let mut round = 0;
-    loop {
-        round += 1;
-        let (sampled, places) = plant_sample(request, &order, &mut refused)?;
-        let count = sampled.values().map(Vec::len).sum::<usize>();
-        anstream::eprintln!("round {round}: {count} mutants planted, {} left out", refused.len());
-        let said = compile(request)?;
-        if let Some(executable) = said.executable.clone() {
-            let mutants = write_list(&folder, &sampled, &refused)?;
-            return Ok(Answer { executable, mutants });
-        }
-        let (blamed, unexplained) = said.blamed(&places);
-        if blamed.is_empty() {
-            return Err(MutantsError::Compile { messages: unexplained.join("\n") });
-        }
-        let names: BTreeMap<usize, &str> =
-            sampled.values().flatten().map(|(number, mutant)| (*number, mutant.name.as_str())).collect();
-        refused.extend(blamed.iter().filter_map(|number| names.get(number)).map(|name| (*name).to_owned()));
-    }
-}
-
-/// The program `cargo-mutants`: the user's own, or one that is installed for this repository alone.
-fn installed(target: &Path) -> Result<PathBuf, MutantsError> {
-    let own = PathBuf::from("cargo-mutants");
-    let place = target.join("tools");
-    let kept = place.join("bin").join("cargo-mutants");
-    for program in [&own, &kept] {
-        let mut command = Command::new(program);
-        command.args(["mutants", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
-        if command.status().is_ok_and(|status| status.success()) {
-            return Ok(program.clone());
-        }
-    }
-    anstream::eprintln!("installing cargo-mutants into target/tools (once)");
-    let mut command = Command::new("cargo");
-    command.args(["install", "--locked", "--root"]).arg(&place).arg("cargo-mutants").stdout(Stdio::null());
-    let status = command.status().map_err(|source| MutantsError::Start { program: "cargo".to_owned(), source })?;
-    if status.success() { Ok(kept) } else { Err(MutantsError::Install { status: status.to_string() }) }
-}
-
-fn list(cargo_mutants: &Path, root: &Path) -> Result<Vec<Mutant>, MutantsError> {
-    let mut command = Command::new(cargo_mutants);
-    command.args(["mutants", "--list", "--json", "--no-config", "--file", "system/**/*.rs", "--dir"]).arg(root);
-    let output =
-        command.output().map_err(|source| MutantsError::Start { program: "cargo-mutants".to_owned(), source })?;
-    if !output.status.success() {
-        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(MutantsError::Listing { status: output.status.to_string(), message });
-    }
-    serde_json::from_slice(&output.stdout).map_err(MutantsError::ListingForm)
 }
 
 /// Draws the sample and writes its files; what cannot be planted is refused, and the sample drawn again.
@@ -153,12 +152,13 @@ fn write_tree(request: &Request, order: &[Mutant], mut texts: BTreeMap<String, S
             texts.insert(mutant.file.clone(), read(&request.root.join(&mutant.file))?);
         }
     }
+    let helper = helper();
     for root in roots {
         let text = match texts.remove(&root) {
             Some(text) => text,
             None => read(&request.root.join(&root))?,
         };
-        texts.insert(root, text + HELPER);
+        texts.insert(root, text + &helper);
     }
     for (file, text) in texts {
         write_if_changed(&request.tree.join(file), &text)?;
@@ -176,8 +176,12 @@ fn roots_of(root: &Path, file: &str) -> Vec<String> {
     candidates.into_iter().filter(|candidate| root.join(candidate).is_file()).collect()
 }
 
-/// Asked before every mutant. `reached:<file>` in place of a mutant's name switches none on, and notes in the file which
-/// were asked for.
+/// The module that is asked before every mutant.
+fn helper() -> String {
+    let names = [("@VARIABLE@", switch::VARIABLE), ("@MUTANT@", switch::MUTANT), ("@REACHED@", switch::REACHED)];
+    names.iter().fold(HELPER.to_owned(), |text, (mark, name)| text.replace(mark, name))
+}
+
 const HELPER: &str = r#"
 
 #[doc(hidden)]
@@ -190,11 +194,11 @@ pub(crate) mod mutated {
     fn mode() -> &'static Mode {
         static MODE: OnceLock<Mode> = OnceLock::new();
         MODE.get_or_init(|| {
-            let word = std::env::var("NEXUS_PLANTED_BUG").unwrap_or_default();
-            if let Some(number) = word.strip_prefix("mutant-") {
+            let word = std::env::var("@VARIABLE@").unwrap_or_default();
+            if let Some(number) = word.strip_prefix("@MUTANT@") {
                 return number.parse().map_or(Mode::Off, Mode::One);
             }
-            let file = word.strip_prefix("reached:").map(|path| {
+            let file = word.strip_prefix("@REACHED@").map(|path| {
                 std::fs::File::options().create(true).append(true).open(path).expect("the file can be written")
             });
             file.map_or(Mode::Off, |file| Mode::Note(Mutex::new((file, BTreeSet::new()))))
@@ -261,4 +265,16 @@ fn write_if_changed(path: &Path, text: &str) -> Result<(), MutantsError> {
         return Ok(());
     }
     fs::write(path, text).map_err(|source| MutantsError::File { what: "write", path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_helper_is_rust_and_knows_its_names() {
+        let text = helper();
+        syn::parse_file(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert!(text.contains("\"NEXUS_PLANTED_BUG\"") && !text.contains('@'), "{text}");
+    }
 }

@@ -13,6 +13,7 @@ mod plant;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use nexus_commands::exit;
 use serde::{Deserialize, Serialize};
 
 use crate::error::MutantsError;
@@ -25,7 +26,11 @@ pub struct Request {
     root: PathBuf,
     /// A copy of it, which is rewritten.
     tree: PathBuf,
-    /// Where cargo builds, and where the list of the planted mutants is written: `<target>/mutants`.
+    /// Where the list of the planted mutants is written.
+    folder: PathBuf,
+    /// Where cargo-mutants is installed if there is none.
+    tools: PathBuf,
+    /// Where cargo builds.
     target: PathBuf,
     package: String,
     binary: String,
@@ -50,7 +55,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             anstream::eprintln!("{:?}", miette::Report::new(error));
-            ExitCode::from(2)
+            ExitCode::from(exit::USAGE)
         }
     }
 }

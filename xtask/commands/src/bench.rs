@@ -57,13 +57,13 @@ pub struct BenchOptions {
     #[arg(long, value_name = "N", value_parser = values::count, allow_negative_numbers = true, default_value = "500")]
     pub seeds: u64,
 
-    /// How many mutants are drawn
-    #[arg(long, value_name = "N", value_parser = values::count, allow_negative_numbers = true, default_value = "100")]
-    pub sample: u64,
+    /// How many mutants are drawn; 100 when left out
+    #[arg(long, value_name = "N", value_parser = values::count, allow_negative_numbers = true)]
+    pub sample: Option<u64>,
 
-    /// Which mutants are drawn: the same number draws the same from the same source
-    #[arg(long, value_name = "SEED", value_parser = values::seed, allow_negative_numbers = true, default_value = "1")]
-    pub draw: u64,
+    /// Which mutants are drawn: the same number draws the same from the same source; 1 when left out
+    #[arg(long, value_name = "SEED", value_parser = values::seed, allow_negative_numbers = true)]
+    pub draw: Option<u64>,
 
     /// Only this bug (its patch's name without .patch), mutant (its whole name) or benchmark; may be given several times
     #[arg(long, value_name = "NAME", value_parser = values::name)]
@@ -87,8 +87,22 @@ pub struct BenchOptions {
 }
 
 impl BenchOptions {
+    /// How many mutants are drawn.
+    pub fn sample(&self) -> u64 {
+        self.sample.unwrap_or(100)
+    }
+
+    /// Which are drawn.
+    pub fn draw(&self) -> u64 {
+        self.draw.unwrap_or(1)
+    }
+
     pub(crate) fn problem(&self) -> Option<String> {
-        // A name belongs to one of the two: the other would know nothing by it.
+        let of_mutants = self.sample.is_some() || self.draw.is_some();
+        if of_mutants && self.kind != Some(BenchKind::Mutants) {
+            return Some("--sample and --draw are of mutants: write `bench mutants --sample …`".to_owned());
+        }
+        // A name belongs to one of them: the others would know nothing by it.
         let ambiguous = self.kind.is_none() && !self.only.is_empty();
         ambiguous
             .then(|| "--only needs to know of what: write `bench bugs --only …` or `bench speed --only …`".to_owned())

@@ -25,6 +25,7 @@ mod report;
 mod schedule;
 mod schema;
 mod sim;
+pub mod switch;
 mod test;
 mod values;
 

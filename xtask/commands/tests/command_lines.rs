@@ -56,6 +56,8 @@ fn bad_lines_are_usage_errors_that_say_what_is_wrong() {
         ("report show --markdown --json a.json", "cannot be used with"),
         ("bench bug", "possible values: bugs, mutants, speed"),
         ("bench mutants --sample 0", "a count is a whole number from 1"),
+        ("bench bugs --sample 5", "write `bench mutants --sample"),
+        ("bench --draw 5", "write `bench mutants --sample"),
         ("bench bugs --seeds 0", "a count is a whole number from 1"),
         ("bench --only a", "write `bench bugs --only"),
         ("bench bugs --engine both", "possible values: turmoil, madsim"),

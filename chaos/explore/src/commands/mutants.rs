@@ -11,16 +11,13 @@ use std::{
 };
 
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
-use nexus_commands::{BenchOptions, exit};
+use nexus_commands::{BenchOptions, exit, switch};
 use nexus_reports::Verdict;
 use nexus_scenario::{Scenario, Tier};
 use serde::{Deserialize, Serialize};
 
 use super::{Context, bench::draw, progress, sim::schedule};
-use crate::{TrialOutput, TrialRequest, child::MUTANT_PREFIX, default_jobs, run_batch};
-
-/// Where `cargo xtask` says that the list of the planted mutants is.
-const LIST_VARIABLE: &str = "NEXUS_MUTANTS";
+use crate::{TrialOutput, TrialRequest, default_jobs, run_batch};
 
 /// Seeds of each scenario that are played to see what it reaches.
 const SEEDS_TO_REACH: u64 = 2;
@@ -83,10 +80,9 @@ struct Ground {
 pub fn run(options: &BenchOptions, context: &Context) -> Result<u8, Report> {
     let list = read_list()?;
     let explained = read_explained(&context.workspace.join("chaos").join("mutants").join("survivors.toml"))?;
+    let chosen = chosen(&list.mutants, &options.only)?;
     let jobs = options.jobs.unwrap_or_else(default_jobs);
     let grounds = survey(options, context, jobs)?;
-    let wanted = |planted: &&Planted| options.only.is_empty() || options.only.contains(&planted.name);
-    let chosen: Vec<&Planted> = list.mutants.iter().filter(wanted).collect();
     let bar = progress::bar(chosen.len() as u64, options.json);
     let mut results = Vec::new();
     for planted in &chosen {
@@ -107,11 +103,22 @@ pub fn run(options: &BenchOptions, context: &Context) -> Result<u8, Report> {
 }
 
 fn read_list() -> Result<List, Report> {
-    let path = Context::variable(LIST_VARIABLE)
+    let path = Context::variable(switch::MUTANTS_VARIABLE)
         .map(PathBuf::from)
         .ok_or_else(|| miette!(help = "run it as `cargo xtask bench mutants`", "this build carries no mutants"))?;
     let text = fs::read_to_string(&path).into_diagnostic().wrap_err_with(|| format!("`{}`", path.display()))?;
     serde_json::from_str(&text).into_diagnostic().wrap_err_with(|| format!("`{}`", path.display()))
+}
+
+/// All mutants, or those asked for by name.
+fn chosen<'a>(mutants: &'a [Planted], only: &[String]) -> Result<Vec<&'a Planted>, Report> {
+    if let Some(unknown) = only.iter().find(|name| mutants.iter().all(|planted| planted.name != **name)) {
+        return Err(miette!(
+            help = "names come from `bench mutants --json`, of the same source, --sample and --draw",
+            "no mutant of this sample is called `{unknown}`"
+        ));
+    }
+    Ok(mutants.iter().filter(|planted| only.is_empty() || only.contains(&planted.name)).collect())
 }
 
 fn read_explained(path: &Path) -> Result<Explained, Report> {
@@ -135,7 +142,7 @@ fn survey(options: &BenchOptions, context: &Context, jobs: usize) -> Result<Vec<
     let note_of = |scenario: &Scenario| folder.join(&scenario.name);
     let mut requests = Vec::new();
     for (tier, scenario) in &scenarios {
-        let word = format!("reached:{}", note_of(scenario).display());
+        let word = format!("{}{}", switch::REACHED, note_of(scenario).display());
         for seed in 1..=SEEDS_TO_REACH {
             requests.push(draw(*tier, scenario, seed, Some(&word))?);
         }
@@ -185,7 +192,7 @@ fn hunt(
         seconds: 0.0,
         explanation: None,
     };
-    let word = format!("{MUTANT_PREFIX}{}", planted.number);
+    let word = format!("{}{}", switch::MUTANT, planted.number);
     let mut next = 0;
     while !grounds.is_empty() && next < options.seeds && !result.caught && !context.is_stopped() {
         let until = (next + 2 * jobs as u64).min(options.seeds);
@@ -299,6 +306,24 @@ mod tests {
         for (name, outcome, expected) in cases {
             assert_eq!(noticed_by(&output(name, outcome)).as_deref(), expected, "{name} {outcome:?}");
         }
+    }
+
+    #[test]
+    fn a_mutant_that_is_not_in_the_sample_is_named() {
+        let planted = |name: &str| Planted {
+            number: 0,
+            name: name.to_owned(),
+            lasting_name: name.to_owned(),
+            genre: "FnValue".to_owned(),
+        };
+        let sample = [planted("a.rs:1:1: replace f with ()"), planted("b.rs:2:2: delete !")];
+        let names = |only: &[&str]| {
+            let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+            chosen(&sample, &only).map(|chosen| chosen.iter().map(|planted| planted.name.clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&[]).expect("all").len(), 2);
+        assert_eq!(names(&["b.rs:2:2: delete !"]).expect("one"), ["b.rs:2:2: delete !"]);
+        assert!(names(&["b.rs"]).unwrap_err().to_string().contains("called `b.rs`"));
     }
 
     #[test]
