@@ -261,7 +261,8 @@ fn print(results: &[MutantResult], left_out: &[String], options: &BenchOptions) 
             (false, 0) => "unreached",
             (false, _) => "SURVIVED",
         };
-        let by = result.checker.as_deref().or(result.explanation.as_deref()).unwrap_or("unexplained");
+        let silent = if result.reached_by == 0 { "no scenario reaches it" } else { "unexplained" };
+        let by = result.checker.as_deref().or(result.explanation.as_deref()).unwrap_or(silent);
         println!("{verdict:9}  {:>4} trials  {:>6.1} s  {}\n{:32}{by}", result.trials, result.seconds, result.name, "");
     }
     let (sampled, left_out) = (results.len(), left_out.len());
