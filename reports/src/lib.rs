@@ -34,8 +34,8 @@ pub use aggregate::{
 pub use coverage::{CoverageCount, CoverageRow, CoverageTable, coverage_table};
 pub use dead_letters::{DeadLetterAccount, QueueAccount};
 pub use diff::{
-    Diff, DiffOutcome, FEWEST_SEEDS, LatencyDiff, LatencyPart, NOTABLE_CHANGE, NOTABLE_CHANGE_MS,
-    NOTABLE_OWN_CHANGE_MS, OwnShareDiff, OwnStatistic, OwnVerdict, RunName, ScenarioDiff,
+    CallsDiff, Diff, DiffOutcome, FEWEST_SEEDS, LatencyDiff, LatencyPart, NOTABLE_CHANGE, NOTABLE_CHANGE_CALLS,
+    NOTABLE_CHANGE_MS, NOTABLE_OWN_CHANGE_MS, OwnShareDiff, OwnStatistic, PairedVerdict, RunName, ScenarioDiff,
 };
 pub use engines::{EngineFault, engines_json};
 pub use exploration::{Exploration, ProgressRecord, ShareFound};

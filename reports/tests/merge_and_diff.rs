@@ -5,7 +5,7 @@
 mod sample;
 
 use nexus_reports::{
-    DiffOutcome, LatencyPart, MergeError, Outcome, OwnStatistic, OwnVerdict, RunRecord, TerminalOptions, Verdict,
+    DiffOutcome, LatencyPart, MergeError, Outcome, OwnStatistic, PairedVerdict, RunRecord, TerminalOptions, Verdict,
     coverage_table, engines_json, engines_markdown,
 };
 use sample::Variant;
@@ -139,7 +139,7 @@ fn a_router_slower_by_a_fifth_is_told_though_the_whole_hides_it() {
     let own: Vec<_> = steady.own_share.iter().filter(nominal).collect();
     assert_eq!(own.iter().map(|it| it.statistic).collect::<Vec<_>>(), [OwnStatistic::Mean, OwnStatistic::Median]);
     for own in own {
-        assert_eq!((own.verdict, own.seeds), (OwnVerdict::Grew, 8), "{own:?}");
+        assert_eq!((own.verdict, own.seeds), (PairedVerdict::Grew, 8), "{own:?}");
         assert!((0.15..0.25).contains(&own.change), "{own:?}");
     }
     let whole = |it: &&nexus_reports::LatencyDiff| it.latency == "routing" && it.part == LatencyPart::Whole;
@@ -154,12 +154,12 @@ fn a_router_slower_by_a_fifth_is_told_though_the_whole_hides_it() {
 fn other_weather_is_no_slowdown_and_a_faster_router_is_not_worse() {
     let same = sample::record().diff(&later(100));
     let judged = || same.scenarios.iter().flat_map(|scenario| &scenario.own_share);
-    assert!(judged().any(|own| own.verdict == OwnVerdict::WithinNoise && own.change != 0.0));
-    assert!(judged().all(|own| !matches!(own.verdict, OwnVerdict::Grew | OwnVerdict::Shrank)));
+    assert!(judged().any(|own| own.verdict == PairedVerdict::WithinNoise && own.change != 0.0));
+    assert!(judged().all(|own| !matches!(own.verdict, PairedVerdict::Grew | PairedVerdict::Shrank)));
     assert_eq!(same.outcome(), DiffOutcome::NotWorse);
     assert!(same.terminal(&TerminalOptions::default()).contains("Our own share grew nowhere beyond noise."));
     let faster = sample::record().diff(&later(80));
-    assert!(faster.scenarios[0].own_share.iter().any(|own| own.verdict == OwnVerdict::Shrank));
+    assert!(faster.scenarios[0].own_share.iter().any(|own| own.verdict == PairedVerdict::Shrank));
     assert_eq!(faster.outcome(), DiffOutcome::NotWorse);
 }
 
@@ -167,7 +167,7 @@ fn other_weather_is_no_slowdown_and_a_faster_router_is_not_worse() {
 fn few_seeds_are_not_judged_and_none_in_common_is_said() {
     let (low, high) = halves(4);
     let diff = low.diff(&later(120));
-    assert!(diff.scenarios.iter().flat_map(|one| &one.own_share).all(|own| own.verdict == OwnVerdict::TooFewSeeds));
+    assert!(diff.scenarios.iter().flat_map(|one| &one.own_share).all(|own| own.verdict == PairedVerdict::TooFewSeeds));
     assert!(diff.terminal(&TerminalOptions::default()).contains("not judged where fewer than 5 seeds"));
     assert_eq!(low.diff(&high).outcome(), DiffOutcome::NothingInCommon);
     let codes = [DiffOutcome::NotWorse, DiffOutcome::Worse, DiffOutcome::Diverged, DiffOutcome::NothingInCommon];

@@ -12,7 +12,22 @@ pub struct CheckInput {
     pub observation: Observation,
     /// Empty where a live run is judged: then only checkers that need nothing but the observation speak.
     pub truth: GroundTruth,
+    /// What the system measured of itself.
+    #[serde(default)]
+    pub told: Vec<ToldMetric>,
     pub settings: CheckSettings,
+}
+
+/// All measurements of one host under one name with the same dimensions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToldMetric {
+    pub host: String,
+    pub name: String,
+    pub dimensions: BTreeMap<String, String>,
+    pub measurements: u64,
+    /// Of their values: a count, or milliseconds.
+    pub sum: f64,
 }
 
 /// What clients saw.
@@ -228,6 +243,15 @@ pub enum MessageStepKind {
     Discarded,
 }
 
+/// A stored event that was forged or removed, and is not what the system wrote from then on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TamperedEvent {
+    pub stream: String,
+    pub version: u64,
+    pub at_ns: u64,
+}
+
 /// Names and bounds that the judgement depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -296,6 +320,12 @@ pub struct CheckSettings {
     pub registered_schemas: BTreeMap<String, RegisteredSchema>,
     /// For this long an answer of the registry may be relied on, its staleness included.
     pub registry_trust_ns: u64,
+    /// Events that somebody forged behind the API. The truth is told as if he had not.
+    pub tampered: Vec<TamperedEvent>,
+    /// Nothing was made to go wrong: no fault acted, nothing is poison.
+    pub is_undisturbed: bool,
+    /// A call that takes longer than this may have been given up by its caller.
+    pub patience_ns: u64,
     /// Operations that a consumer may call for ever, since they only look whether there is work.
     pub polling_operations: Vec<String>,
 }
@@ -339,6 +369,9 @@ impl Default for CheckSettings {
             poison_events: Vec::new(),
             event_types_forgotten: Vec::new(),
             operator_purges: false,
+            tampered: Vec::new(),
+            is_undisturbed: false,
+            patience_ns: SECOND_NS,
             polling_operations: texts(&POLLING_OPERATIONS),
         }
     }

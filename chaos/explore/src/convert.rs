@@ -1,15 +1,19 @@
 //! From what a played trial left behind to what checkers judge.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use nexus_checkers::{
     AwsCall, CheckInput, CheckSettings, GroundTruth, MessageStep, MessageStepKind, RegisteredSchema, SchemaVersionStep,
-    StorageWrite, StreamRecord,
+    StorageWrite, StreamRecord, ToldMetric,
 };
 use nexus_cloud::{Call, CallOutcome, JournalEntry};
 use nexus_faults::{EnvironmentFault, Fault};
 use nexus_scenario::host_names;
-use nexus_world::registry;
+use nexus_world::{meters::MeterReading, registry};
+use serde_json::Value;
 
 use crate::{
     backlog::{ROGUE_PREFIX, event_id_of},
@@ -25,7 +29,19 @@ pub fn check_input(trial: &Trial, played: &Played) -> CheckInput {
     CheckInput {
         observation: played.observation.clone(),
         truth: ground_truth(played),
+        told: played.told.iter().map(told_metric).collect(),
         settings: settings(trial, played),
+    }
+}
+
+fn told_metric(reading: &MeterReading) -> ToldMetric {
+    let dimensions = reading.dimensions.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    ToldMetric {
+        host: reading.host.clone(),
+        name: reading.name.to_owned(),
+        dimensions: dimensions.collect(),
+        measurements: reading.measurements,
+        sum: reading.sum,
     }
 }
 
@@ -34,7 +50,12 @@ fn ground_truth(played: &Played) -> GroundTruth {
     if let Some(events) = truth.final_items.get_mut(EVENTS_TABLE) {
         events.retain(|item| !item["pk"]["S"].as_str().is_some_and(|stream| stream.starts_with(ROGUE_PREFIX)));
     }
+    let forgeries = Forgeries::of(played);
+    forgeries.undo(&mut truth);
     for entry in &played.journal {
+        if forgeries.has(entry) {
+            continue;
+        }
         match entry {
             JournalEntry::Call { call, outcome } => truth.calls.push(aws_call(call, outcome)),
             JournalEntry::Message(step) => truth.messages.push(message_step(step)),
@@ -77,6 +98,42 @@ fn ground_truth(played: &Played) -> GroundTruth {
 }
 
 const EVENTS_TABLE: &str = "nexus-events";
+
+/// What was written behind the API. Whether the system notices is for a check of its own; to all others the history is what
+/// the system wrote.
+struct Forgeries {
+    /// Key of each event that was forged, and what it was before.
+    originals: BTreeMap<String, Arc<Value>>,
+}
+
+impl Forgeries {
+    fn of(played: &Played) -> Self {
+        let keys: BTreeSet<String> =
+            played.tampered.iter().map(|event| format!("{EVENTS_TABLE}/{}/{}", event.stream, event.version)).collect();
+        let mut originals = BTreeMap::new();
+        for entry in &played.journal {
+            if let JournalEntry::Write { call_sequence: 0, key, old_image: Some(image), .. } = entry
+                && keys.contains(key)
+            {
+                originals.entry(key.clone()).or_insert_with(|| image.clone());
+            }
+        }
+        Self { originals }
+    }
+
+    fn has(&self, entry: &JournalEntry) -> bool {
+        matches!(entry, JournalEntry::Write { call_sequence: 0, key, .. } if self.originals.contains_key(key))
+    }
+
+    /// Puts the originals back among the items that are there at the end.
+    fn undo(&self, truth: &mut GroundTruth) {
+        let Some(items) = truth.final_items.get_mut(EVENTS_TABLE) else { return };
+        for original in self.originals.values() {
+            items.retain(|item| (&item["pk"], &item["sk"]) != (&original["pk"], &original["sk"]));
+            items.push(original.clone());
+        }
+    }
+}
 
 fn is_rogue(table: &str, key: &str) -> bool {
     let partition = key.strip_prefix(table).and_then(|rest| rest.strip_prefix('/'));
@@ -219,6 +276,9 @@ fn settings(trial: &Trial, played: &Played) -> CheckSettings {
         poison_events: poison(played),
         event_types_forgotten: event_types_forgotten(trial),
         operator_purges: purged(trial, played),
+        tampered: played.tampered.clone(),
+        is_undisturbed: played.firings.is_empty(),
+        patience_ns: trial.service.attempt_timeout_ms * 1_000_000,
         ..CheckSettings::default()
     }
 }

@@ -29,6 +29,7 @@ mod recording;
 mod replay;
 mod shrink;
 mod story;
+mod tampering;
 mod trial {
     pub use nexus_swarm::{TRIAL_FORMAT_VERSION, Trial, seeded_runner};
 }

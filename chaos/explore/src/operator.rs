@@ -47,8 +47,8 @@ pub fn operate(cloud: &mut Cloud, now: UnixNanos, act: &OperatorAct) -> Result<b
             registry::push_breaking_version(cloud, now, event_type).map(|()| true)
         }
         OperatorAct::RogueWrite { deed } => rogue_write(cloud, now, *deed),
-        // Not the cloud's business: the policies are in the services.
-        OperatorAct::ReplacePolicies { .. } => Ok(false),
+        // Not acts upon services of the cloud: see `policies` and `tampering`.
+        OperatorAct::ReplacePolicies { .. } | OperatorAct::Tamper { .. } => Ok(false),
         OperatorAct::Purge { dead_letters: true } => purge(cloud, now, bus::NOTIFICATION_DEAD_LETTERS),
         OperatorAct::Purge { dead_letters: false } => purge(cloud, now, bus::NOTIFICATION_QUEUE),
     }

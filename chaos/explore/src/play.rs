@@ -1,8 +1,12 @@
 //! Plays one trial in this process: builds the world, runs it, hands out what happened.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use nexus_checkers::Observation;
+use nexus_checkers::{Observation, TamperedEvent};
 use nexus_cloud::{Call, CallOutcome, CloudConfig, JournalEntry, MessageStep, Service, UnixNanos};
 use nexus_cloud_shell::SharedCloud;
 use nexus_engine::{
@@ -10,13 +14,17 @@ use nexus_engine::{
 };
 use nexus_faults::{EnvironmentFault, Fault, FaultLedger, Firing, OperatorAct, PlanHook};
 use nexus_scenario::{Hosting, host_names};
-use nexus_world::{World, WorldBuilder, bus, registry, wiring};
+use nexus_world::{
+    World, WorldBuilder, bus,
+    meters::{MeterReading, Meters},
+    registry, wiring,
+};
 
 use crate::{
     backlog::Backlog,
     customers::{CustomerSettings, Customers, Recorder},
     director::{PlanDirector, Surroundings},
-    operator, policies,
+    operator, policies, tampering,
     trial::Trial,
 };
 
@@ -45,6 +53,10 @@ pub struct Played {
     pub finished_operations: usize,
     /// What was still owed at the end: events that had not arrived, aggregates that waited, messages in queues.
     pub debts: Vec<String>,
+    /// Stored events that an operator forged.
+    pub tampered: Vec<TamperedEvent>,
+    /// What the system measured of itself.
+    pub told: Vec<MeterReading>,
     /// What the services behind the table held at the end.
     pub holdings: BTreeMap<String, serde_json::Value>,
     /// The run itself failed: a host's program ended or panicked, or time ran out.
@@ -67,11 +79,14 @@ fn play_here(trial: &Trial) -> Played {
     let enforcers = wiring::Enforcers::default();
     add_command_services(&mut world, trial, &enforcers);
     let releases = bus::Releases::default();
-    add_bus(&mut world, trial, &cloud, &releases);
+    let meters = Meters::default();
+    add_bus(&mut world, trial, &cloud, &releases, &meters);
     let recorder = Recorder::default();
     add_customers(&mut world, trial, &clock, &recorder, &trace);
 
+    let tampered = Arc::new(Mutex::new(Vec::new()));
     let surroundings = TrialSurroundings {
+        tampered: tampered.clone(),
         cloud: cloud.clone(),
         recorder: recorder.clone(),
         trace: trace.clone(),
@@ -108,6 +123,8 @@ fn play_here(trial: &Trial) -> Played {
         .collect();
     trace_messages(&trace, &journal);
     trace_storage(&trace, &final_items);
+    let told = meters.readings();
+    trace_meters(&trace, &told);
     Played {
         observation: Observation { attempts: recorder.attempts() },
         journal,
@@ -117,6 +134,8 @@ fn play_here(trial: &Trial) -> Played {
         summary,
         finished_operations: recorder.finished_operations(),
         debts,
+        tampered: std::mem::take(&mut *tampered.lock().unwrap_or_else(PoisonError::into_inner)),
+        told,
         holdings,
         failure,
     }
@@ -214,7 +233,7 @@ fn bus_endpoints(trial: &Trial) -> Vec<Service> {
 }
 
 /// Everything behind the event table: stream, topic and queues, and the hosts that use them.
-fn add_bus(world: &mut WorldBuilder, trial: &Trial, cloud: &SharedCloud, releases: &bus::Releases) {
+fn add_bus(world: &mut WorldBuilder, trial: &Trial, cloud: &SharedCloud, releases: &bus::Releases, meters: &Meters) {
     if !trial.bus.is_there() {
         return;
     }
@@ -226,19 +245,19 @@ fn add_bus(world: &mut WorldBuilder, trial: &Trial, cloud: &SharedCloud, release
         world.function_aliases(&bus::FUNCTIONS, bus::REGION);
     }
     for host in trial.bus.router_hosts() {
-        let program = bus::router(&settings, releases, world.handles().slowness(&host));
+        let program = bus::router(&settings, releases, meters, world.handles().slowness(&host));
         world.host(&host, program);
     }
     for host in trial.bus.projection_hosts() {
-        let program = bus::projection(&settings, world.handles().slowness(&host));
+        let program = bus::projection(&settings, meters, world.handles().slowness(&host));
         world.host(&host, program);
     }
     for host in trial.bus.notifier_hosts() {
-        let program = bus::notifier(&settings, world.handles().slowness(&host));
+        let program = bus::notifier(&settings, meters, world.handles().slowness(&host));
         world.host(&host, program);
     }
     for host in trial.bus.dlq_processor_hosts() {
-        let program = bus::dlq_processor(&settings, world.handles().slowness(&host));
+        let program = bus::dlq_processor(&settings, meters, world.handles().slowness(&host));
         world.host(&host, program);
     }
 }
@@ -371,7 +390,19 @@ fn trace_storage(trace: &Trace, final_items: &[(String, Vec<Arc<serde_json::Valu
     }
 }
 
+/// And what the system told of itself: it depends on every step.
+fn trace_meters(trace: &Trace, told: &[MeterReading]) {
+    for reading in told {
+        trace.line(
+            Duration::ZERO,
+            &reading.host,
+            format!("{} {:?}: {} in {}", reading.name, reading.dimensions, reading.sum, reading.measurements),
+        );
+    }
+}
+
 struct TrialSurroundings {
+    tampered: Arc<Mutex<Vec<TamperedEvent>>>,
     cloud: SharedCloud,
     recorder: Recorder,
     trace: Trace,
@@ -403,6 +434,14 @@ impl Surroundings for TrialSurroundings {
                 self.trace.line(elapsed, "operator", format!("{act}: {outcome}"));
             }
             return !outcomes.is_empty();
+        }
+        if let OperatorAct::Tamper { forgery } = act {
+            let mut tampered = self.tampered.lock().unwrap_or_else(PoisonError::into_inner);
+            let event = self.cloud.with(|cloud| tampering::tamper(cloud, at(elapsed), *forgery, &tampered));
+            let Some(event) = event else { return false };
+            self.trace.line(elapsed, "operator", format!("{act}: {} version {}", event.stream, event.version));
+            tampered.push(event);
+            return true;
         }
         match self.cloud.with(|cloud| operator::operate(cloud, at(elapsed), act)) {
             Ok(acted) => acted,

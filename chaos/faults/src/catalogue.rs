@@ -445,8 +445,9 @@ pub const ROWS: &[Row] = &[
     row(
         "15 Beyond the services: hosts, links, people",
         "a stored event is changed behind the API",
-        NotProduced(
-            "the simulated AWS can (`Cloud::tamper`) and the event store refuses such a stream, as its tests show; in a trial customers of that stream would never be answered, which liveness does not excuse yet",
+        Kinds(
+            &[Tampering],
+            "the event store finds it by the chain of hashes and calls the stream corrupt; not where there is a bus",
         ),
     ),
 ];

@@ -101,6 +101,7 @@ fault_kinds! {
     Redrive, "redrive", Masked, "An operator moves all dead letters back while traffic goes on.";
     QueuePurge, "queue-purge", Excused, "An operator purges the notification queue, or its dead letters: what lies there is lost, and nothing else may be.";
     RogueWrite, "rogue-write", Masked, "An operator, or a service that was broken into, tries to change or delete an event that is in storage.";
+    Tampering, "tampering", Detected, "Somebody who may change the event table's policy takes it away, forges or removes an event that is in storage, and puts the policy back.";
     PolicyReload, "policy-reload", Masked, "The policies of running services are replaced: by the same ones, or by a bundle that was damaged, does not compile or fails its own tests.";
     WrongRedrive, "wrong-redrive", Detected, "An operator starts a redrive while the consumer still cannot work on the messages.";
     LateSchema, "late-schema", Detected, "A release is out before its schema: the registry has none of an event type until somebody registers it.";

@@ -16,6 +16,7 @@ pub use address::CallAddress;
 pub use hook::{CrashRequest, FaultLedger, Firing, PlanHook};
 pub use kind::{Contract, FaultKind};
 pub use plan::{
-    CallEffect, EnvironmentFault, Fault, OperatorAct, PlannedFault, PolicyReplacement, RogueDeed, SchemaFate, Window,
+    CallEffect, EnvironmentFault, Fault, Forgery, OperatorAct, PlannedFault, PolicyReplacement, RogueDeed, SchemaFate,
+    Window,
 };
 pub use template::{FaultTemplate, TemplateContext, UnusableTemplate, Whole};

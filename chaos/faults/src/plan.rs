@@ -297,6 +297,10 @@ pub enum OperatorAct {
     RogueWrite {
         deed: RogueDeed,
     },
+    /// A stored event that others follow is forged or removed, behind the API and its policies.
+    Tamper {
+        forgery: Forgery,
+    },
     /// All command services are told to take other policies into force.
     ReplacePolicies {
         by: PolicyReplacement,
@@ -339,6 +343,32 @@ impl fmt::Display for RogueDeed {
     }
 }
 
+/// What becomes of a stored event that is tampered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Forgery {
+    /// A number in its payload is another one.
+    Content,
+    /// The same, by somebody who knows how events are hashed: the event agrees with its own hash, and not with the next event's.
+    Rehashed,
+    /// It is gone.
+    Removed,
+}
+
+impl Forgery {
+    pub const ALL: [Forgery; 3] = [Forgery::Content, Forgery::Rehashed, Forgery::Removed];
+}
+
+impl fmt::Display for Forgery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Forgery::Content => "an event forged",
+            Forgery::Rehashed => "an event forged with its hash",
+            Forgery::Removed => "an event removed",
+        })
+    }
+}
+
 /// What the policies in force are to be replaced by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -372,7 +402,16 @@ impl fmt::Display for PolicyReplacement {
 impl OperatorAct {
     /// Whether it is about the event table or the command services, which every trial has.
     pub fn needs_no_bus(&self) -> bool {
-        matches!(self, OperatorAct::RogueWrite { .. } | OperatorAct::ReplacePolicies { .. })
+        matches!(
+            self,
+            OperatorAct::RogueWrite { .. } | OperatorAct::Tamper { .. } | OperatorAct::ReplacePolicies { .. }
+        )
+    }
+
+    /// Whether consumers behind the table would meet what it leaves, which no check can tell from their own faults: a replay
+    /// that reads a forged event parks it, rightly.
+    pub fn needs_no_consumers(&self) -> bool {
+        matches!(self, OperatorAct::Tamper { .. })
     }
 
     pub fn kind(&self) -> FaultKind {
@@ -389,6 +428,7 @@ impl OperatorAct {
             OperatorAct::MendSchema { .. } => FaultKind::LateSchema,
             OperatorAct::PushBreakingSchema { .. } => FaultKind::BreakingSchema,
             OperatorAct::RogueWrite { .. } => FaultKind::RogueWrite,
+            OperatorAct::Tamper { .. } => FaultKind::Tampering,
             OperatorAct::ReplacePolicies { .. } => FaultKind::PolicyReload,
         }
     }
@@ -419,6 +459,7 @@ impl fmt::Display for OperatorAct {
             | OperatorAct::MendSchema { event_type }
             | OperatorAct::PushBreakingSchema { event_type } => write!(f, "schema of {event_type}"),
             OperatorAct::RogueWrite { deed } => write!(f, "event table, {deed}"),
+            OperatorAct::Tamper { forgery } => write!(f, "event table, {forgery}"),
             OperatorAct::ReplacePolicies { by } => write!(f, "policies, by {by}"),
         }
     }

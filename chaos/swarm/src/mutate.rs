@@ -260,7 +260,8 @@ fn fits(fault: &Fault, trial: &Trial) -> bool {
         }
         Fault::Environment(EnvironmentFault::Operator { act: OperatorAct::PushBreakingSchema { .. }, .. })
         | Fault::Environment(EnvironmentFault::UnusableSchema { .. }) => trial.registry.is_asked,
-        Fault::Environment(EnvironmentFault::Operator { act, .. }) => act.needs_no_bus() || trial.bus.is_there(),
+        Fault::Environment(EnvironmentFault::Operator { act, .. }) if trial.bus.is_there() => !act.needs_no_consumers(),
+        Fault::Environment(EnvironmentFault::Operator { act, .. }) => act.needs_no_bus(),
         Fault::Environment(EnvironmentFault::BrownOut { services, .. }) => {
             services.iter().all(|service| is_endpoint(*service, trial))
         }

@@ -1,6 +1,8 @@
 //! Two runs compared: what broke, what was mended, what became slower.
 
+mod calls;
 mod own;
+mod paired;
 mod text;
 
 use std::collections::BTreeSet;
@@ -14,7 +16,9 @@ use crate::{
     model::{RunRecord, ScenarioRecord, TrialRecord, Verdict, round_to_six_decimals},
 };
 
-pub use own::{FEWEST_SEEDS, OwnShareDiff, OwnStatistic, OwnVerdict};
+pub use calls::CallsDiff;
+pub use own::{OwnShareDiff, OwnStatistic};
+pub use paired::{FEWEST_SEEDS, PairedVerdict};
 
 /// A percentile that moved by less than this share of itself is not called a change, even if chance cannot explain it.
 pub const NOTABLE_CHANGE: f64 = 0.05;
@@ -25,6 +29,9 @@ pub const NOTABLE_CHANGE_MS: f64 = 0.1;
 /// For the part that our own code added, this is the least change: it lies far below what AWS takes, so that a slowdown of it
 /// would drown in the whole.
 pub const NOTABLE_OWN_CHANGE_MS: f64 = 0.01;
+
+/// Nor is a change by less than this many calls of an operation in a trial.
+pub const NOTABLE_CHANGE_CALLS: f64 = 1.0;
 
 /// A percentile is compared only if so many operations lie beyond it in both runs: fewer make it a matter of chance.
 const FEWEST_BEYOND: f64 = 10.0;
@@ -79,6 +86,8 @@ pub struct ScenarioDiff {
     pub latency: Vec<LatencyDiff>,
     /// Our own share by phase, compared seed by seed.
     pub own_share: Vec<OwnShareDiff>,
+    /// Calls of AWS by operation, compared seed by seed.
+    pub calls: Vec<CallsDiff>,
     pub aws_calls_per_trial_before: f64,
     pub aws_calls_per_trial_after: f64,
 }
@@ -179,6 +188,7 @@ fn scenario_diff(before: &ScenarioRecord, after: &ScenarioRecord) -> ScenarioDif
         checks_mended: broken_before.difference(&broken_after).cloned().collect(),
         latency: latency_diffs(&only(before, &seeds), &only(after, &seeds)),
         own_share: own::share_diffs(&pairs),
+        calls: calls::calls_diffs(&pairs),
         aws_calls_per_trial_before: per_trial(&summary_before),
         aws_calls_per_trial_after: per_trial(&summary_after),
     }
@@ -255,7 +265,7 @@ fn likely_range_ms(latencies: &Latencies, percentile: f64) -> Option<(f64, f64)>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiffOutcome {
     NotWorse,
-    /// A seed or a check broke that had not, or a latency or our own share of one grew beyond chance.
+    /// A seed or a check broke that had not, or a latency, our own share of one or the calls of AWS grew beyond chance.
     Worse,
     /// The same trial of the same revision left another trace: no other difference can be trusted.
     Diverged,
@@ -312,6 +322,7 @@ impl ScenarioDiff {
         !self.newly_broken.is_empty()
             || !self.checks_newly_broken.is_empty()
             || self.latency.iter().any(|latency| latency.notable && latency.change > 0.0)
-            || self.own_share.iter().any(|share| share.verdict == OwnVerdict::Grew)
+            || self.own_share.iter().any(|share| share.verdict == PairedVerdict::Grew)
+            || self.calls.iter().any(|calls| calls.verdict == PairedVerdict::Grew)
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::{
     aggregate::seeds_in_words,
     diff::{
-        Diff, DiffOutcome, FEWEST_SEEDS, LatencyDiff, LatencyPart, OwnShareDiff, OwnVerdict, RunName, ScenarioDiff,
+        CallsDiff, Diff, DiffOutcome, FEWEST_SEEDS, LatencyDiff, LatencyPart, OwnShareDiff, PairedVerdict, RunName,
+        ScenarioDiff,
     },
     format::{self, printable},
     tables::{Cell, Table, Tone, count, number, plain, text, toned},
@@ -25,6 +26,7 @@ impl Diff {
                 &self.own_share_table(),
             ),
             Some(self.own_share_in_words()),
+            pen.section("Calls of AWS in a trial, compared seed by seed", &self.calls_table()),
             only_in("Only before", &self.only_before),
             only_in("Only after", &self.only_after),
             Some(self.conclusion()),
@@ -38,7 +40,7 @@ impl Diff {
         let mut sentences = Vec::new();
         for scenario in &self.scenarios {
             let mut grown: BTreeMap<&str, Vec<&OwnShareDiff>> = BTreeMap::new();
-            for own in own_changes(scenario).into_iter().filter(|own| own.verdict == OwnVerdict::Grew) {
+            for own in own_changes(scenario).into_iter().filter(|own| own.verdict == PairedVerdict::Grew) {
                 grown.entry(&own.latency).or_default().push(own);
             }
             for (latency, phases) in grown {
@@ -54,11 +56,11 @@ impl Diff {
     fn own_share_in_words(&self) -> String {
         let sentences = self.own_regressions();
         let judged = || self.scenarios.iter().flat_map(|scenario| &scenario.own_share);
-        let few = judged().filter(|own| own.verdict == OwnVerdict::TooFewSeeds).count();
+        let few = judged().filter(|own| own.verdict == PairedVerdict::TooFewSeeds).count();
         let mut lines: Vec<String> = sentences.iter().map(|sentence| format!("{}\n", printable(sentence))).collect();
         if judged().next().is_none() {
             lines.push("Our own share: the runs did not tell it apart.\n".to_owned());
-        } else if lines.is_empty() && judged().any(|own| own.verdict != OwnVerdict::TooFewSeeds) {
+        } else if lines.is_empty() && judged().any(|own| own.verdict != PairedVerdict::TooFewSeeds) {
             lines.push("Our own share grew nowhere beyond noise.\n".to_owned());
         }
         if few > 0 {
@@ -147,6 +149,27 @@ impl Diff {
         }
         table
     }
+
+    fn calls_table(&self) -> Table {
+        let numbers = ["seeds", "before", "after", "change", "noise"].map(number);
+        let mut table = Table::new(["scenario", "operation"].map(text).into_iter().chain(numbers));
+        let moved = |calls: &&CallsDiff| matches!(calls.verdict, PairedVerdict::Grew | PairedVerdict::Shrank);
+        for scenario in &self.scenarios {
+            for calls in scenario.calls.iter().filter(moved) {
+                let names = [&*scenario.name, &calls.operation].map(plain);
+                let noise = calls.noise.map_or_else(|| "–".to_owned(), |noise| format!("{noise:.1}"));
+                let [before, after] = [calls.before, calls.after].map(|calls| plain(format!("{calls:.1}")));
+                table.push(names.into_iter().chain([
+                    count(calls.seeds),
+                    before,
+                    after,
+                    change(calls.change),
+                    plain(noise),
+                ]));
+            }
+        }
+        table
+    }
 }
 
 impl RunName {
@@ -163,7 +186,7 @@ fn change(change: f64) -> Cell {
 /// What changed of our own share, once for each latency and phase: its mean, or its median where only that changed.
 fn own_changes(scenario: &ScenarioDiff) -> Vec<&OwnShareDiff> {
     let mut changes: Vec<&OwnShareDiff> = Vec::new();
-    let moved = |own: &&OwnShareDiff| matches!(own.verdict, OwnVerdict::Grew | OwnVerdict::Shrank);
+    let moved = |own: &&OwnShareDiff| matches!(own.verdict, PairedVerdict::Grew | PairedVerdict::Shrank);
     for own in scenario.own_share.iter().filter(moved) {
         if changes.last().is_none_or(|last| (&last.latency, &last.phase) != (&own.latency, &own.phase)) {
             changes.push(own);

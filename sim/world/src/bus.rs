@@ -20,7 +20,7 @@ use nexus_governance::{SchemaGate, SchemaValidator};
 use nexus_lambda_runtime::{FeedFunction, LambdaFunction, LambdaRuntime, QueueFunction};
 use nexus_notification_service::{NotificationSettings, NotificationWorker};
 use nexus_ports::{
-    AggregateReplayer, Authority, BoxFuture, EventRecord, FeedHandler, FeedRecord, Handled, LeaseStore, NoMetrics,
+    AggregateReplayer, Authority, BoxFuture, EventRecord, FeedHandler, FeedRecord, Handled, LeaseStore, MetricSink,
     Platform, QueueBatchHandler, QueueMessage, RecordFeed, ShardHandler,
 };
 use nexus_query_dashboard::{Projection, ProjectionSettings};
@@ -32,6 +32,7 @@ use crate::{
     AWS_PORT,
     costly_queue::CostlyQueue,
     endpoint_name,
+    meters::Meters,
     registry::{self, AskedRegistry},
     runtime_api_name,
     wiring::aws_config_for,
@@ -110,13 +111,14 @@ impl Releases {
 }
 
 /// One host that routes events.
-pub fn router(settings: &BusSettings, releases: &Releases, slowness: SlownessHandle) -> Program {
-    let (settings, releases) = (settings.clone(), releases.clone());
+pub fn router(settings: &BusSettings, releases: &Releases, meters: &Meters, slowness: SlownessHandle) -> Program {
+    let (settings, releases, meters) = (settings.clone(), releases.clone(), meters.clone());
     Arc::new(move |platform, _start_count| {
         let (settings, releases, slowness) = (settings.clone(), releases.clone(), slowness.clone());
+        let metrics = meters.of_host(&platform.host);
         Box::pin(async move {
             let schemas = registry::gate(&platform, settings.registry.as_ref(), &releases.documents(&platform.host))?;
-            let router = event_router(&platform, &settings, schemas);
+            let router = event_router(&platform, &settings, schemas, metrics.clone());
             let catalogue =
                 DynamoStreamCatalogue::new(&platform, &settings.aws(Service::Dynamodb), &TableNames::default());
             let handler = costing_time(&platform, &settings, slowness, Arc::new(router.clone()));
@@ -132,7 +134,7 @@ pub fn router(settings: &BusSettings, releases: &Releases, slowness: SlownessHan
                 ..StreamWorkerSettings::for_table_stream("router", unique_worker_id(&platform))
             };
             let gaps = RepairFromTable::new(router, catalogue);
-            stream_worker(&platform, &settings, Arc::new(feed), handler, worker_settings)
+            stream_worker(&platform, &settings, Arc::new(feed), handler, metrics, worker_settings)
                 .with_gap_listener(Arc::new(gaps))
                 .run()
                 .await;
@@ -141,7 +143,12 @@ pub fn router(settings: &BusSettings, releases: &Releases, slowness: SlownessHan
     })
 }
 
-fn event_router(platform: &Platform, settings: &BusSettings, schemas: SchemaGate) -> Router {
+fn event_router(
+    platform: &Platform,
+    settings: &BusSettings,
+    schemas: SchemaGate,
+    metrics: Arc<dyn MetricSink>,
+) -> Router {
     let dynamodb = settings.aws(Service::Dynamodb);
     Router::new(
         platform.clone(),
@@ -150,18 +157,19 @@ fn event_router(platform: &Platform, settings: &BusSettings, schemas: SchemaGate
         Arc::new(SnsTopic::new(platform, &settings.aws(Service::Sns), topic_arn())),
         Arc::new(DynamoParkingLot::new(platform, &dynamodb, &TableNames::default())),
         Arc::new(DynamoEventStorage::new(platform.clone(), &dynamodb, TableNames::default())),
-        Arc::new(NoMetrics),
+        metrics,
         RouterSettings { call_timeout: settings.attempt_timeout, ..RouterSettings::default() },
     )
 }
 
 /// One host that projects the core stream onto views.
-pub fn projection(settings: &BusSettings, slowness: SlownessHandle) -> Program {
-    let settings = settings.clone();
+pub fn projection(settings: &BusSettings, meters: &Meters, slowness: SlownessHandle) -> Program {
+    let (settings, meters) = (settings.clone(), meters.clone());
     Arc::new(move |platform, _start_count| {
         let (settings, slowness) = (settings.clone(), slowness.clone());
+        let metrics = meters.of_host(&platform.host);
         Box::pin(async move {
-            let projection = event_projection(&platform, &settings);
+            let projection = event_projection(&platform, &settings, metrics.clone());
             let handler = costing_time(&platform, &settings, slowness, Arc::new(projection));
             if settings.hosted_as_functions {
                 return run_function(&platform, PROJECTION_FUNCTION, feed_function(&platform, handler)).await;
@@ -173,20 +181,20 @@ pub fn projection(settings: &BusSettings, slowness: SlownessHandle) -> Program {
                 lease_margin: settings.lease_duration / 10,
                 ..StreamWorkerSettings::for_kinesis("projection", unique_worker_id(&platform))
             };
-            stream_worker(&platform, &settings, Arc::new(feed), handler, worker_settings).run().await;
+            stream_worker(&platform, &settings, Arc::new(feed), handler, metrics, worker_settings).run().await;
             Ok(())
         })
     })
 }
 
-fn event_projection(platform: &Platform, settings: &BusSettings) -> Projection {
+fn event_projection(platform: &Platform, settings: &BusSettings, metrics: Arc<dyn MetricSink>) -> Projection {
     let dynamodb = settings.aws(Service::Dynamodb);
     Projection::new(
         platform.clone(),
         Arc::new(DynamoReadModel::new(platform, &dynamodb, &TableNames::default())),
         Arc::new(DynamoParkingLot::new(platform, &dynamodb, &TableNames::default())),
         Arc::new(DynamoEventStorage::new(platform.clone(), &dynamodb, TableNames::default())),
-        Arc::new(NoMetrics),
+        metrics,
         ProjectionSettings { call_timeout: settings.attempt_timeout, ..ProjectionSettings::default() },
     )
 }
@@ -196,20 +204,22 @@ fn stream_worker(
     settings: &BusSettings,
     feed: Arc<dyn RecordFeed>,
     handler: Arc<dyn FeedHandler>,
+    metrics: Arc<dyn MetricSink>,
     worker_settings: StreamWorkerSettings,
 ) -> StreamWorker {
     let read_limit = settings.bounded(worker_settings.read_limit);
     let worker_settings = StreamWorkerSettings { read_limit, ..worker_settings };
     let leases: Arc<dyn LeaseStore> =
         Arc::new(DynamoLeaseStore::new(platform, &settings.aws(Service::Dynamodb), &TableNames::default()));
-    StreamWorker::new(platform.clone(), feed, leases, handler, Arc::new(NoMetrics), worker_settings)
+    StreamWorker::new(platform.clone(), feed, leases, handler, metrics, worker_settings)
 }
 
 /// One host that works off the notification queue.
-pub fn notifier(settings: &BusSettings, slowness: SlownessHandle) -> Program {
-    let settings = settings.clone();
+pub fn notifier(settings: &BusSettings, meters: &Meters, slowness: SlownessHandle) -> Program {
+    let (settings, meters) = (settings.clone(), meters.clone());
     Arc::new(move |platform, _start_count| {
         let (settings, slowness) = (settings.clone(), slowness.clone());
+        let metrics = meters.of_host(&platform.host);
         Box::pin(async move {
             let outbox = DynamoOutbox::new(&platform, &settings.aws(Service::Dynamodb), &TableNames::default());
             let compute = Arc::new(Compute::new(platform.clone(), 1, slowness));
@@ -217,7 +227,7 @@ pub fn notifier(settings: &BusSettings, slowness: SlownessHandle) -> Program {
                 platform.clone(),
                 Arc::new(costly_queue(&platform, &settings, &compute, NOTIFICATION_QUEUE)),
                 Arc::new(outbox),
-                Arc::new(NoMetrics),
+                metrics,
                 NotificationSettings {
                     visibility_seconds: settings.visibility_s,
                     redelivery_seconds_max: settings.redelivery_max_s,
@@ -236,10 +246,11 @@ pub fn notifier(settings: &BusSettings, slowness: SlownessHandle) -> Program {
 }
 
 /// One host that works off dead letters and releases parked aggregates.
-pub fn dlq_processor(settings: &BusSettings, slowness: SlownessHandle) -> Program {
-    let settings = settings.clone();
+pub fn dlq_processor(settings: &BusSettings, meters: &Meters, slowness: SlownessHandle) -> Program {
+    let (settings, meters) = (settings.clone(), meters.clone());
     Arc::new(move |platform, _start_count| {
         let (settings, slowness) = (settings.clone(), slowness.clone());
+        let metrics = meters.of_host(&platform.host);
         Box::pin(async move {
             let compute = Arc::new(Compute::new(platform.clone(), 1, slowness));
             let dynamodb = settings.aws(Service::Dynamodb);
@@ -256,10 +267,10 @@ pub fn dlq_processor(settings: &BusSettings, slowness: SlownessHandle) -> Progra
             };
             let sources = vec![source(NOTIFICATION_DEAD_LETTERS), source(BACKGROUND_DEAD_LETTERS)];
             let schemas = registry::gate(&platform, settings.registry.as_ref(), nexus_schemas::all())?;
-            let router = event_router(&platform, &settings, schemas);
+            let router = event_router(&platform, &settings, schemas, metrics.clone());
             let replayers: Vec<(String, Arc<dyn AggregateReplayer>)> = vec![
                 ("router".to_owned(), Arc::new(router)),
-                ("projection".to_owned(), Arc::new(event_projection(&platform, &settings))),
+                ("projection".to_owned(), Arc::new(event_projection(&platform, &settings, metrics.clone()))),
             ];
             let processor = DlqProcessor::new(
                 platform.clone(),
@@ -267,7 +278,7 @@ pub fn dlq_processor(settings: &BusSettings, slowness: SlownessHandle) -> Progra
                 Arc::new(DynamoParkingLot::new(&platform, &dynamodb, &TableNames::default())),
                 replayers,
                 Arc::new(DynamoQuarantine::new(&platform, &dynamodb, &TableNames::default())),
-                Arc::new(NoMetrics),
+                metrics,
                 dlq_settings,
             );
             platform.sleep(settings.redrive_after).await;

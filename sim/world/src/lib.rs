@@ -6,6 +6,7 @@
 mod builder;
 pub mod bus;
 mod costly_queue;
+pub mod meters;
 pub mod registry;
 pub mod wiring;
 

@@ -43,6 +43,7 @@ pub struct Said {
     errors: Vec<Message>,
     /// The program, if it was built.
     pub executable: Option<String>,
+    pub has_succeeded: bool,
 }
 
 impl Said {

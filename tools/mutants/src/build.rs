@@ -41,7 +41,12 @@ pub fn build(request: &Request) -> Result<Answer, MutantsError> {
         let (sampled, places) = plant_sample(request, &order, &mut refused)?;
         let count = sampled.values().map(Vec::len).sum::<usize>();
         anstream::eprintln!("round {round}: {count} mutants planted, {} left out", refused.len());
-        let said = compile(request)?;
+        // A check takes seconds where a build takes minutes, and a crate whose dependency is broken is not looked at: many
+        // rounds are needed, and only the last builds.
+        let mut said = compile(request, "check")?;
+        if said.has_succeeded {
+            said = compile(request, "build")?;
+        }
         if let Some(executable) = said.executable.clone() {
             let mutants = write_list(&request.folder, &sampled, &refused)?;
             return Ok(Answer { executable, mutants });
@@ -221,17 +226,18 @@ pub(crate) mod mutated {
 }
 "#;
 
-fn compile(request: &Request) -> Result<Said, MutantsError> {
+fn compile(request: &Request, verb: &str) -> Result<Said, MutantsError> {
     let mut command = Command::new("cargo");
     command
         .current_dir(&request.tree)
-        .args(["build", "--keep-going", "--message-format", "json", "--profile", &request.profile])
+        .args([verb, "--keep-going", "--message-format", "json", "--profile", &request.profile])
         .args(["--package", &request.package, "--bin", &request.binary, "--target-dir"])
         .arg(&request.target)
         .stderr(Stdio::inherit());
     let output = command.output().map_err(|source| MutantsError::Start { program: "cargo".to_owned(), source })?;
     let mut said = Said::read(&String::from_utf8_lossy(&output.stdout), &request.binary);
-    if !output.status.success() {
+    said.has_succeeded = output.status.success();
+    if !said.has_succeeded {
         said.executable = None;
     }
     Ok(said)

@@ -67,11 +67,12 @@ pub fn shuffled(listing: Vec<Mutant>, folders: &[String], draw: u64) -> Vec<Muta
 /// The mutants of each file, with the numbers that they are switched by.
 pub type ByFile = BTreeMap<String, Vec<(usize, Mutant)>>;
 
-/// The first `count` mutants that are not refused by name, numbered in that order, by file.
+/// The first `count` mutants that are not refused by name, by file. Each is numbered by its place among all: when one is
+/// refused, the files of the others stay as they are.
 pub fn sample(shuffled: &[Mutant], count: usize, refused: &BTreeSet<String>) -> ByFile {
     let mut by_file = ByFile::new();
-    let usable = shuffled.iter().filter(|mutant| !refused.contains(&mutant.name));
-    for (number, mutant) in usable.take(count).enumerate() {
+    let usable = shuffled.iter().enumerate().filter(|(_, mutant)| !refused.contains(&mutant.name));
+    for (number, mutant) in usable.take(count) {
         by_file.entry(mutant.file.clone()).or_default().push((number, mutant.clone()));
     }
     by_file
@@ -108,7 +109,7 @@ mod tests {
         let refused = BTreeSet::from(["b".to_owned()]);
         let sampled = sample(&order, 2, &refused);
         let names: Vec<(usize, &str)> = sampled.values().flatten().map(|(number, m)| (*number, &*m.name)).collect();
-        assert_eq!(names, [(0, "a"), (1, "c")]);
+        assert_eq!(names, [(0, "a"), (2, "c")]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod policy;
 pub(crate) mod registry;
 mod schema;
 mod stream;
+mod tampering;
 mod tokens;
 mod views;
 
@@ -77,6 +78,7 @@ pub fn write_side() -> Vec<Box<dyn Checker>> {
         Box::new(lints::NO_LOST_UPDATE),
         Box::new(lints::UNPROCESSED_ITEMS),
         Box::new(lints::ATOMIC_RECORD),
+        Box::new(tampering::TAMPERING_DETECTED),
     ]
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Check;
 use crate::{
-    CheckInput, Needs, StreamRecord, Violation,
+    CheckInput, Needs, StorageWrite, StreamRecord, Violation,
+    bus::compare_sequences,
     finding::Examination,
     item::{StoredEvent, event_key, events_written},
 };
@@ -19,7 +20,7 @@ pub(crate) const STREAM_COMPLETE: Check = Check {
 pub(crate) const STREAM_FAITHFUL: Check = Check {
     name: "stream-faithful",
     needs: Needs::GroundTruth,
-    describe: "The table's stream carries nothing that storage had not before, byte for byte, and each aggregate's events in order of version; only those of one transaction may come in any order.",
+    describe: "The table's stream carries nothing that storage had not before, byte for byte, each shard's records in order, and each aggregate's events in order of version; only those of one transaction may come in any order.",
     run: faithful,
 };
 
@@ -53,10 +54,19 @@ fn complete(input: &CheckInput, examination: &mut Examination) {
 
 fn faithful(input: &CheckInput, examination: &mut Examination) {
     // From the last to the first, so that the first write of a key stays: an overwritten event is no excuse.
-    let written: BTreeMap<&str, _> = input.truth.writes.iter().rev().map(|write| (write.key.as_str(), write)).collect();
-    // By aggregate: the highest version carried, and the call that wrote it.
-    let mut highest: BTreeMap<String, (u64, Option<u64>)> = BTreeMap::new();
+    let written: BTreeMap<&str, &StorageWrite> =
+        input.truth.writes.iter().rev().map(|write| (write.key.as_str(), write)).collect();
+    // By shard: the sequence number that was last to become readable.
+    let mut last_readable: BTreeMap<&str, &str> = BTreeMap::new();
     for record in event_records(input) {
+        let before = last_readable.insert(&record.shard, &record.sequence_number);
+        let is_next = before.is_none_or(|before| compare_sequences(before, &record.sequence_number).is_lt());
+        examination.expect(is_next, || {
+            Violation::new("A record of the stream became readable out of the order of its shard.")
+                .key(&record.key)
+                .at(record.at_ns)
+                .evidence(format!("shard {}, {} after {before:?}", record.shard, record.sequence_number))
+        });
         let problem = match written.get(record.key.as_str()) {
             None => Some("carries an event that storage never had"),
             Some(write) if write.at_ns > record.at_ns => Some("carried an event before it was committed"),
@@ -74,6 +84,18 @@ fn faithful(input: &CheckInput, examination: &mut Examination) {
                 .key(&record.key)
                 .at(record.at_ns)
         });
+    }
+    in_order(input, &written, examination);
+}
+
+/// Each aggregate's events in order of version, as a reader meets them who reads a shard to its end before those that came from
+/// it. That is the order of sequence numbers: a child may be readable before the last records of its parent are.
+fn in_order(input: &CheckInput, written: &BTreeMap<&str, &StorageWrite>, examination: &mut Examination) {
+    let mut records: Vec<&StreamRecord> = event_records(input).collect();
+    records.sort_by(|one, other| compare_sequences(&one.sequence_number, &other.sequence_number));
+    // By aggregate: the highest version carried, and the call that wrote it.
+    let mut highest: BTreeMap<String, (u64, Option<u64>)> = BTreeMap::new();
+    for record in records {
         let Some(event) = record.new_image.as_ref().and_then(|image| StoredEvent::read(image).ok()) else { continue };
         let call = written.get(record.key.as_str()).map(|write| write.call_sequence);
         let (before, its_call) = highest.get(&event.stream).copied().unwrap_or_default();

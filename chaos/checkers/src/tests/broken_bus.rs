@@ -17,7 +17,10 @@ fn each_is_noticed() {
 }
 
 pub(crate) fn breakages() -> Vec<Breakage> {
-    [delivery(), effects(), views(), leases(), dead_letters(), poison(), calls()].into_iter().flatten().collect()
+    [delivery(), effects(), views(), leases(), dead_letters(), poison(), calls(), metrics()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn core_step(scene: &Scene) -> usize {
@@ -368,9 +371,70 @@ fn calls() -> Vec<Breakage> {
     ]
 }
 
+const METRICS: &str = "metrics-tell-the-truth";
+
+fn metrics() -> Vec<Breakage> {
+    vec![
+        breakage(METRICS, "a metric that nobody knows", |scene| scene.tell("router-1", "EventTotals", &[], 1, 1.0)),
+        breakage(METRICS, "dimensions that nobody knows", |scene| {
+            scene.tell("router-1", "TotalEvents", &[("destination", "elsewhere")], 1, 1.0);
+        }),
+        breakage(METRICS, "adds up to -1", |scene| scene.tell("router-1", "GapsRepaired", &[], 1, -1.0)),
+        breakage(METRICS, "panicked", |scene| {
+            scene.tell("router-1", "HandlerPanics", &[("Group", "router")], 1, 1.0);
+        }),
+        breakage(METRICS, "events put on the way to `core`; there were", |scene| {
+            scene.told("router-1", "TotalEvents").sum += 2.0;
+        }),
+        breakage(METRICS, "versions by which it brought views forward; there were", |scene| {
+            scene.told("projection-1", "ProjectionLatency").measurements += 1;
+        }),
+        breakage(METRICS, "effects found recorded; there were 0", |scene| {
+            scene.tell("notification-1", "NotificationDuplicates", &[], 1, 1.0);
+        }),
+        breakage(METRICS, "letters put into quarantine; there were 0", |scene| {
+            scene.tell("dlq-1", "LettersQuarantined", &[], 1, 1.0);
+        }),
+        breakage(METRICS, "times of its cause", |scene| scene.told("router-1", "RoutingLatency").measurements -= 1),
+        breakage(METRICS, "of only 0 effects recorded, though nothing went wrong", |scene| {
+            scene.input.settings.is_undisturbed = true;
+            scene.told("notification-1", "NotificationsRecorded").sum = 0.0;
+            scene.told("notification-1", "NotificationLatency").measurements = 0;
+        }),
+        breakage(METRICS, "1 EventsParked although nothing went wrong", |scene| {
+            scene.input.settings.is_undisturbed = true;
+        }),
+        breakage(METRICS, "records read; its feed has", |scene| {
+            scene.input.settings.is_undisturbed = true;
+            scene.told("projection-1", "RecordsRead").sum -= 1.0;
+        }),
+        breakage(METRICS, "from commit to acceptance it was", |scene| {
+            scene.input.settings.is_undisturbed = true;
+            // The record that a fault put is no deed of the router.
+            scene.input.truth.messages.retain(|step| step.key != STRANGE);
+            scene.told("router-1", "RoutingLatency").sum = 1e9;
+        }),
+    ]
+}
+
 #[test]
 fn what_only_looks_wrong_passes() {
     let sound: &[(&str, &str, Change)] = &[
+        (METRICS, "a crash takes what was not yet told", |scene| {
+            scene.told("notification-1", "NotificationsRecorded").sum = 0.0;
+            scene.told("notification-1", "NotificationLatency").measurements = 0;
+        }),
+        (
+            "stream-faithful",
+            "a record may be readable before the last ones of the shard that its own came from",
+            |scene| {
+                let stream = &mut scene.input.truth.stream;
+                let second = stream.iter().position(|record| record.key == "nexus-events/order-o-1/2").unwrap();
+                let mut record = stream.remove(second);
+                record.shard = "shard-2".to_owned();
+                stream.insert(0, record);
+            },
+        ),
         ("every-core-event-on-the-stream", "what is parked waits", |scene| {
             lose_record(scene, "order-o-1", 3);
             scene.park("router", "order-o-1", (Some(3), Some(3)), "poison");

@@ -5,8 +5,13 @@ use serde_json::json;
 
 use super::{
     Breakage, assert_each_is_noticed, breakage,
-    scene::{confirm, place, ship},
+    scene::{Scene, confirm, place, ship},
 };
+use crate::{Request, TamperedEvent};
+
+fn forge(scene: &mut Scene, stream: &str) {
+    scene.input.settings.tampered.push(TamperedEvent { stream: stream.to_owned(), version: 1, at_ns: 0 });
+}
 
 #[test]
 fn each_is_noticed() {
@@ -41,6 +46,14 @@ pub(crate) fn breakages() -> Vec<Breakage> {
         }),
         breakage("linearizability", "No order of the operations on order-o-1", |scene| {
             scene.read("o-1", 200, json!({"status": "paid", "version": 2}));
+        }),
+        breakage("tampering-detected", "`order-o-1` was decided on", |scene| forge(scene, "order-o-1")),
+        breakage("tampering-detected", "`order-o-1` was shown", |scene| {
+            forge(scene, "order-o-1");
+            scene.input.observation.attempts.retain(|attempt| matches!(attempt.request, Request::ReadOrder { .. }));
+        }),
+        breakage("tampering-detected", "`order-o-1` was called corrupt", |scene| {
+            *scene.last_answer("confirm") = json!({"code": "corrupt-stream", "outcome": "not-applied"});
         }),
         breakage("answers-well-formed", "a problem without a code", |scene| {
             *scene.last_answer("cancel") = json!({"outcome": "refused"});

@@ -198,14 +198,18 @@ fn stream() -> Vec<Breakage> {
         // Of one transaction any may come first, but not after what another transaction added to them.
         breakage("stream-faithful", "carried version 1 after version 3", |scene| {
             let first = scene.input.truth.stream.iter().position(|record| record.key == "nexus-events/order-o-3/1");
-            let placed = scene.input.truth.stream.remove(first.unwrap());
+            let mut placed = scene.input.truth.stream.remove(first.unwrap());
+            placed.sequence_number = "9".repeat(20);
             scene.input.truth.stream.push(placed);
         }),
         breakage("stream-faithful", "carried version 1 after version 2", |scene| {
             let first = scene.input.truth.stream.iter().position(|record| record.key == PLACED).unwrap();
             let second = scene.input.truth.stream.iter().position(|record| record.key == CONFIRMED).unwrap();
-            scene.input.truth.stream.swap(first, second);
+            let stream = &mut scene.input.truth.stream;
+            let numbers = (stream[first].sequence_number.clone(), stream[second].sequence_number.clone());
+            (stream[second].sequence_number, stream[first].sequence_number) = numbers;
         }),
+        breakage("stream-faithful", "out of the order of its shard", |scene| scene.input.truth.stream.swap(0, 1)),
     ]
 }
 

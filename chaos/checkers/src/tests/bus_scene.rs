@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::{Value, json};
 
 use super::scene::{EVENTS, Scene};
-use crate::{AwsCall, MessageStep, MessageStepKind, SchemaVersionStep, StorageWrite, item::StoredEvent};
+use crate::{AwsCall, MessageStep, MessageStepKind, SchemaVersionStep, StorageWrite, ToldMetric, item::StoredEvent};
 
 pub(crate) const SHARD: &str = "shardId-000000000000";
 pub(crate) const QUEUE: &str = "nexus-notifications";
@@ -49,6 +49,40 @@ impl Scene {
         let last_projected = self.last_record();
         self.read_records("projection-1");
         self.lease("projection", SHARD, "projection-1", 1, 2, Some(last_projected));
+        self.tell_of_events(core.len(), background.len());
+    }
+
+    /// What the hosts measure of all this.
+    fn tell_of_events(&mut self, core: usize, background: usize) {
+        let destination = |name: &'static str| vec![("destination", name)];
+        let deeds = [
+            ("router-1", "TotalEvents", destination("core"), core),
+            ("router-1", "RoutingLatency", destination("core"), core),
+            ("router-1", "TotalEvents", destination("background"), background),
+            ("router-1", "RoutingLatency", destination("background"), background),
+            ("router-1", "RecordsRead", vec![("Group", "router")], core + background),
+            ("router-1", "EventsParked", vec![("reason", "attempts-exhausted")], 1),
+            ("projection-1", "ProjectionLatency", vec![], core),
+            ("projection-1", "RecordsRead", vec![("Group", "projection")], core + 1),
+            ("notification-1", "NotificationsRecorded", vec![], background),
+            ("notification-1", "NotificationLatency", vec![], background),
+            ("dlq-1", "LettersRedriven", vec![], 1),
+        ];
+        for (host, name, dimensions, count) in deeds {
+            self.tell(host, name, &dimensions, count as u64, count as f64);
+        }
+    }
+
+    pub(super) fn tell(&mut self, host: &str, name: &str, dimensions: &[(&str, &str)], measurements: u64, sum: f64) {
+        let dimensions = dimensions.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (host, name) = (host.to_owned(), name.to_owned());
+        self.input.told.push(ToldMetric { host, name, dimensions, measurements, sum });
+    }
+
+    /// A host's metric by its name.
+    pub(super) fn told(&mut self, host: &str, name: &str) -> &mut ToldMetric {
+        let mut told = self.input.told.iter_mut();
+        told.find(|told| told.host == host && told.name == name).expect("the metric")
     }
 
     fn committed(&self) -> Vec<StoredEvent> {

@@ -15,6 +15,7 @@ pub mod sim;
 mod slowness;
 mod speed;
 pub mod trial;
+mod unmutated;
 
 pub use context::Context;
 

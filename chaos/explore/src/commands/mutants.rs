@@ -1,7 +1,9 @@
-//! `bench mutants`: do the checks tell a system that was changed at random from the one that was meant?
+//! `bench mutants`: does the simulation tell a system that was changed at random from the one that was meant?
 //!
 //! The build carries a sample of mutants, each behind a switch (`tools/mutants`). First every scenario is played without
-//! any, to see which switches it passes: a mutant is then hunted only where it is reached, the cheapest scenario first.
+//! any, to see which switches it passes: a mutant is then hunted only where it is reached, the cheapest scenario first. One
+//! that breaks no check but changes the course of trials is compared, seed by seed, with the run without it, as
+//! `report diff` would compare two revisions.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,14 +18,23 @@ use nexus_reports::Verdict;
 use nexus_scenario::{Scenario, Tier};
 use serde::{Deserialize, Serialize};
 
-use super::{Context, bench::draw, progress, sim::schedule};
+use super::{
+    Context, progress,
+    sim::schedule,
+    unmutated::{Ground, Unmutated, word},
+};
 use crate::{TrialOutput, TrialRequest, default_jobs, run_batch};
 
 /// Seeds of each scenario that are played to see what it reaches.
 const SEEDS_TO_REACH: u64 = 2;
 
-/// So many of a hundred mutants that a scenario reaches must be caught.
+/// So many of a hundred mutants that change the course of some trial must be caught.
 const CAUGHT_MIN_PERCENT: usize = 85;
+
+/// Scenarios in which a mutant that breaks no check is compared with the run without it, and seeds of each. What grew must
+/// grow again with as many other seeds: among so many comparisons chance finds something.
+const GROUNDS_COMPARED: usize = 3;
+const SEEDS_COMPARED: u64 = 6;
 
 /// The list as `tools/mutants` writes it.
 #[derive(Debug, Deserialize)]
@@ -58,9 +69,14 @@ struct MutantResult {
     genre: String,
     /// Scenarios whose trials ask for its switch.
     reached_by: usize,
+    /// Whether any trial took another course with it.
+    acts: bool,
     caught: bool,
-    /// The check that noticed it; `process` where the trial died or did not end.
+    /// The check that noticed it; `process` where the trial died or did not end; `diff` where it makes the system dearer or
+    /// slower beyond chance.
     checker: Option<String>,
+    /// What of the comparison grew.
+    growth: Option<String>,
     scenario: Option<String>,
     /// Trials played until it was caught, or all of them.
     trials: u64,
@@ -69,20 +85,16 @@ struct MutantResult {
     explanation: Option<String>,
 }
 
-/// A scenario in the order of the hunt.
-struct Ground {
-    tier: Tier,
-    scenario: Scenario,
-    reached: BTreeSet<usize>,
-    aws_calls: u64,
-}
+/// The check that stands for the comparison with the run without the mutant.
+const DIFF: &str = "diff";
 
 pub fn run(options: &BenchOptions, context: &Context) -> Result<u8, Report> {
     let list = read_list()?;
     let explained = read_explained(&context.workspace.join("chaos").join("mutants").join("survivors.toml"))?;
     let chosen = chosen(&list.mutants, &options.only)?;
     let jobs = options.jobs.unwrap_or_else(default_jobs);
-    let grounds = survey(options, context, jobs)?;
+    let mut unmutated = Unmutated::default();
+    let grounds = survey(options, context, jobs, &mut unmutated)?;
     let bar = progress::bar(chosen.len() as u64, options.json);
     let mut results = Vec::new();
     for planted in &chosen {
@@ -90,7 +102,8 @@ pub fn run(options: &BenchOptions, context: &Context) -> Result<u8, Report> {
             break;
         }
         bar.set_message(planted.name.clone());
-        let mut result = hunt(planted, &grounds, options, context, jobs)?;
+        let mut hunt = Hunt::new(planted, &grounds, context, jobs);
+        let mut result = hunt.run(options.seeds, &mut unmutated)?;
         if !result.caught {
             result.explanation = explained.survivors.get(&planted.lasting_name).cloned();
         }
@@ -130,7 +143,12 @@ fn read_explained(path: &Path) -> Result<Explained, Report> {
 }
 
 /// Plays every scenario that a default run plays without a mutant, and notes whose switches it passes.
-fn survey(options: &BenchOptions, context: &Context, jobs: usize) -> Result<Vec<Ground>, Report> {
+fn survey(
+    options: &BenchOptions,
+    context: &Context,
+    jobs: usize,
+    unmutated: &mut Unmutated,
+) -> Result<Vec<Ground>, Report> {
     let mut scenarios = nexus_scenario::load_all(&context.scenarios())?;
     scenarios.retain(|(tier, _)| *tier != Tier::Slow);
     schedule(&mut scenarios, options.schedule);
@@ -144,7 +162,7 @@ fn survey(options: &BenchOptions, context: &Context, jobs: usize) -> Result<Vec<
     for (tier, scenario) in &scenarios {
         let word = format!("{}{}", switch::REACHED, note_of(scenario).display());
         for seed in 1..=SEEDS_TO_REACH {
-            requests.push(draw(*tier, scenario, seed, Some(&word))?);
+            requests.push(super::bench::draw(*tier, scenario, seed, Some(&word))?);
         }
     }
     let bar = progress::bar(requests.len() as u64, options.json);
@@ -164,59 +182,149 @@ fn survey(options: &BenchOptions, context: &Context, jobs: usize) -> Result<Vec<
         let noted = fs::read_to_string(note_of(&scenario)).unwrap_or_default();
         let reached = noted.lines().filter_map(|line| line.parse().ok()).collect();
         let aws_calls = outputs.iter().map(|output| output.record.aws_calls).sum();
+        for output in outputs {
+            unmutated.keep(&scenario.name, output.clone());
+        }
         grounds.push(Ground { tier, scenario, reached, aws_calls });
     }
     grounds.sort_by_key(|ground| ground.aws_calls);
     Ok(grounds)
 }
 
-/// Plays the scenarios that reach the mutant, seed by seed, until a check breaks.
-#[allow(clippy::disallowed_methods)] // The hunt's own duration is what is measured.
-fn hunt(
-    planted: &Planted,
-    grounds: &[Ground],
-    options: &BenchOptions,
-    context: &Context,
+/// The hunt for one mutant.
+struct Hunt<'a> {
+    number: usize,
+    /// Where it is reached, the cheapest first.
+    grounds: Vec<&'a Ground>,
+    /// Where trials took another course with it.
+    acting: BTreeSet<&'a str>,
+    result: MutantResult,
+    context: &'a Context,
     jobs: usize,
-) -> Result<MutantResult, Report> {
-    let started = Instant::now();
-    let grounds: Vec<&Ground> = grounds.iter().filter(|ground| ground.reached.contains(&planted.number)).collect();
-    let mut result = MutantResult {
-        name: planted.name.clone(),
-        genre: planted.genre.clone(),
-        reached_by: grounds.len(),
-        caught: false,
-        checker: None,
-        scenario: None,
-        trials: 0,
-        seconds: 0.0,
-        explanation: None,
-    };
-    let word = format!("{}{}", switch::MUTANT, planted.number);
-    let mut next = 0;
-    while !grounds.is_empty() && next < options.seeds && !result.caught && !context.is_stopped() {
-        let until = (next + 2 * jobs as u64).min(options.seeds);
-        let requests: Result<Vec<TrialRequest>, Report> = (next..until)
-            .map(|number| {
-                let ground = grounds[(number % grounds.len() as u64) as usize];
-                draw(ground.tier, &ground.scenario, 1 + number / grounds.len() as u64, Some(&word))
-            })
-            .collect();
-        let requests = requests?;
-        next = until;
-        let outputs = run_batch(&requests, jobs, &context.stop, |_, _| {});
-        match outputs.iter().enumerate().find_map(|(index, output)| Some((index, noticed_by(output.as_ref()?)?))) {
-            Some((index, checker)) => {
-                result.caught = true;
-                result.checker = Some(checker);
-                result.scenario = Some(requests[index].trial.scenario.clone());
-                result.trials += index as u64 + 1;
-            }
-            None => result.trials += requests.len() as u64,
-        }
+}
+
+impl<'a> Hunt<'a> {
+    fn new(planted: &Planted, grounds: &'a [Ground], context: &'a Context, jobs: usize) -> Self {
+        let grounds: Vec<&Ground> = grounds.iter().filter(|ground| ground.reached.contains(&planted.number)).collect();
+        let result = MutantResult {
+            name: planted.name.clone(),
+            genre: planted.genre.clone(),
+            reached_by: grounds.len(),
+            acts: false,
+            caught: false,
+            checker: None,
+            growth: None,
+            scenario: None,
+            trials: 0,
+            seconds: 0.0,
+            explanation: None,
+        };
+        Self { number: planted.number, grounds, acting: BTreeSet::new(), result, context, jobs }
     }
-    result.seconds = started.elapsed().as_secs_f64();
-    Ok(result)
+
+    #[allow(clippy::disallowed_methods)] // The hunt's own duration is what is measured.
+    fn run(&mut self, seeds: u64, unmutated: &mut Unmutated) -> Result<MutantResult, Report> {
+        let started = Instant::now();
+        self.by_checks(seeds, unmutated)?;
+        if !self.result.caught && self.result.acts {
+            self.by_comparison(unmutated)?;
+        }
+        self.result.seconds = started.elapsed().as_secs_f64();
+        Ok(self.result.clone())
+    }
+
+    /// Plays the scenarios that reach the mutant in turns, seed by seed, until a check breaks.
+    fn by_checks(&mut self, seeds: u64, unmutated: &mut Unmutated) -> Result<(), Report> {
+        let count = self.grounds.len() as u64;
+        let mut next = 0;
+        while count > 0 && next < seeds && !self.result.caught && !self.context.is_stopped() {
+            let until = (next + 2 * self.jobs as u64).min(seeds);
+            let chosen: Vec<(&Ground, u64)> =
+                (next..until).map(|number| (self.grounds[(number % count) as usize], 1 + number / count)).collect();
+            next = until;
+            let outputs = self.play(&chosen)?;
+            if self.is_noticed(&chosen, &outputs) {
+                return Ok(());
+            }
+            unmutated.play(&chosen, self.jobs, self.context)?;
+            for ((ground, _), output) in chosen.iter().zip(&outputs) {
+                let name = ground.scenario.name.as_str();
+                if output.as_ref().is_some_and(|output| unmutated.differs(name, &output.record) == Some(true)) {
+                    self.result.acts = true;
+                    self.acting.insert(name);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the cost of the same seeds with and without the mutant where it changes their course: first where nothing else
+    /// goes wrong, since faults make noise.
+    fn by_comparison(&mut self, unmutated: &mut Unmutated) -> Result<(), Report> {
+        let mut grounds: Vec<&Ground> =
+            self.grounds.iter().copied().filter(|ground| self.acting.contains(ground.scenario.name.as_str())).collect();
+        grounds.sort_by_key(|ground| !ground.scenario.faults.is_empty());
+        for ground in grounds.into_iter().take(GROUNDS_COMPARED) {
+            let first = self.worsened(ground, 1..=SEEDS_COMPARED, unmutated)?;
+            let again = match first.is_empty() {
+                true => BTreeMap::new(),
+                false => self.worsened(ground, SEEDS_COMPARED + 1..=2 * SEEDS_COMPARED, unmutated)?,
+            };
+            if self.result.caught {
+                return Ok(());
+            }
+            if let Some((_, told)) = again.into_iter().find(|(what, _)| first.contains_key(what)) {
+                self.result.caught = true;
+                self.result.checker = Some(DIFF.to_owned());
+                self.result.scenario = Some(ground.scenario.name.clone());
+                self.result.growth = Some(told);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// What grew in these seeds of the scenario; nothing if a check broke, which is noted.
+    fn worsened(
+        &mut self,
+        ground: &'a Ground,
+        seeds: std::ops::RangeInclusive<u64>,
+        unmutated: &mut Unmutated,
+    ) -> Result<BTreeMap<String, String>, Report> {
+        let chosen: Vec<(&Ground, u64)> = seeds.clone().map(|seed| (ground, seed)).collect();
+        unmutated.play(&chosen, self.jobs, self.context)?;
+        let outputs = self.play(&chosen)?;
+        if self.is_noticed(&chosen, &outputs) || self.context.is_stopped() {
+            return Ok(BTreeMap::new());
+        }
+        let requests = ground.requests(seeds, Some(&word(self.number)))?;
+        Ok(unmutated.worsened(ground, &requests, outputs, self.context))
+    }
+
+    fn play(&self, chosen: &[(&Ground, u64)]) -> Result<Vec<Option<TrialOutput>>, Report> {
+        let word = word(self.number);
+        let mut requests: Vec<TrialRequest> = Vec::new();
+        for (ground, seed) in chosen {
+            requests.extend(ground.requests([*seed], Some(&word))?);
+        }
+        Ok(run_batch(&requests, self.jobs, &self.context.stop, |_, _| {}))
+    }
+
+    /// Whether a check noticed the mutant in one of these trials; notes which, and how many trials it took.
+    fn is_noticed(&mut self, chosen: &[(&Ground, u64)], outputs: &[Option<TrialOutput>]) -> bool {
+        let noticed =
+            outputs.iter().enumerate().find_map(|(index, output)| Some((index, noticed_by(output.as_ref()?)?)));
+        let Some((index, checker)) = noticed else {
+            self.result.trials += outputs.len() as u64;
+            return false;
+        };
+        self.result.acts = true;
+        self.result.caught = true;
+        self.result.checker = Some(checker);
+        self.result.scenario = Some(chosen[index].0.scenario.name.clone());
+        self.result.trials += index as u64 + 1;
+        true
+    }
 }
 
 /// The check that tells this trial from a sound one. A process that does not end is told by its being given up: without a
@@ -229,26 +337,52 @@ fn noticed_by(output: &TrialOutput) -> Option<String> {
 }
 
 /// Whether so many were caught as must be, and the others are explained. What no scenario reaches says nothing about the
-/// checks: it is told, as a gap of the scenarios.
+/// checks: it is told, as a gap of the scenarios. Nor does what leaves every trial as it was, to the last call and byte.
 fn is_enough(results: &[MutantResult]) -> bool {
-    let reached: Vec<&MutantResult> = results.iter().filter(|result| result.reached_by > 0).collect();
-    let caught = reached.iter().filter(|result| result.caught).count();
-    let unexplained = reached.iter().any(|result| !result.caught && result.explanation.is_none());
-    !reached.is_empty() && caught * 100 >= reached.len() * CAUGHT_MIN_PERCENT && !unexplained
+    let acting: Vec<&MutantResult> = results.iter().filter(|result| result.acts).collect();
+    let caught = acting.iter().filter(|result| result.caught).count();
+    let unexplained = acting.iter().any(|result| !result.caught && result.explanation.is_none());
+    !acting.is_empty() && caught * 100 >= acting.len() * CAUGHT_MIN_PERCENT && !unexplained
+}
+
+/// How many there are of each.
+#[derive(Debug, Serialize)]
+struct Counts {
+    sampled: usize,
+    reached: usize,
+    acting: usize,
+    caught: usize,
+    caught_by_checks: usize,
+    caught_by_comparison: usize,
+    left_out: usize,
+}
+
+impl Counts {
+    fn of(results: &[MutantResult], left_out: &[String]) -> Counts {
+        let count = |is_it: &dyn Fn(&MutantResult) -> bool| results.iter().filter(|result| is_it(result)).count();
+        let by_comparison = count(&|result| result.checker.as_deref() == Some(DIFF));
+        let caught = count(&|result| result.caught);
+        Counts {
+            sampled: results.len(),
+            reached: count(&|result| result.reached_by > 0),
+            acting: count(&|result| result.acts),
+            caught,
+            caught_by_checks: caught - by_comparison,
+            caught_by_comparison: by_comparison,
+            left_out: left_out.len(),
+        }
+    }
 }
 
 fn print(results: &[MutantResult], left_out: &[String], options: &BenchOptions) -> Result<(), Report> {
-    let caught = results.iter().filter(|result| result.caught).count();
-    let reached = results.iter().filter(|result| result.reached_by > 0).count();
+    let counts = Counts::of(results, left_out);
     let mut trials: Vec<u64> = results.iter().filter(|result| result.caught).map(|result| result.trials).collect();
     trials.sort_unstable();
     let median_trials = trials.get(trials.len() / 2).copied();
     if options.json {
         let object = serde_json::json!({
             "mutants": results,
-            "sampled": results.len(),
-            "reached": reached,
-            "caught": caught,
+            "counts": counts,
             "median_trials": median_trials,
             "left_out": left_out,
         });
@@ -256,17 +390,21 @@ fn print(results: &[MutantResult], left_out: &[String], options: &BenchOptions) 
         return Ok(());
     }
     for result in results {
-        let verdict = match (result.caught, result.reached_by) {
-            (true, _) => "caught",
-            (false, 0) => "unreached",
-            (false, _) => "SURVIVED",
+        let (verdict, silent) = match result {
+            MutantResult { caught: true, .. } => ("caught", ""),
+            MutantResult { reached_by: 0, .. } => ("unreached", "no scenario reaches it"),
+            MutantResult { acts: false, .. } => ("no effect", "every trial is as without it"),
+            _ => ("SURVIVED", "unexplained"),
         };
-        let silent = if result.reached_by == 0 { "no scenario reaches it" } else { "unexplained" };
-        let by = result.checker.as_deref().or(result.explanation.as_deref()).unwrap_or(silent);
+        let told = [&result.growth, &result.checker, &result.explanation];
+        let by = told.into_iter().find_map(Option::as_deref).unwrap_or(silent);
         println!("{verdict:9}  {:>4} trials  {:>6.1} s  {}\n{:32}{by}", result.trials, result.seconds, result.name, "");
     }
-    let (sampled, left_out) = (results.len(), left_out.len());
-    println!("{caught} of {reached} mutants caught that a scenario reaches; {sampled} sampled, {left_out} left out");
+    let Counts { sampled, reached, acting, caught, caught_by_checks, caught_by_comparison, left_out } = counts;
+    println!(
+        "{caught} of {acting} mutants caught that change the course of a trial: {caught_by_checks} by checks, {caught_by_comparison} by \
+         comparison with the run without them; {reached} of {sampled} sampled are reached, {left_out} left out"
+    );
     Ok(())
 }
 
@@ -287,7 +425,9 @@ mod tests {
             name: String::new(),
             genre: String::new(),
             reached_by: 1,
+            acts: true,
             caught,
+            growth: None,
             checker: None,
             scenario: None,
             trials: 1,
@@ -337,8 +477,10 @@ mod tests {
         assert!(!is_enough(&results(84, Some("only a log line differs"))));
         assert!(!is_enough(&results(85, None)));
         assert!(is_enough(&results(100, None)));
-        let beyond = MutantResult { reached_by: 0, ..result(false, None) };
+        let beyond = MutantResult { reached_by: 0, acts: false, ..result(false, None) };
         assert!(is_enough(&[result(true, None), beyond.clone()]), "what nothing reaches is no hole in the checks");
         assert!(!is_enough(&[beyond]), "a sample that nothing reaches shows nothing");
+        let idle = MutantResult { acts: false, ..result(false, None) };
+        assert!(is_enough(&[result(true, None), idle]), "what changes nothing cannot be noticed");
     }
 }

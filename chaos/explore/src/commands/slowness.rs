@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use miette::Report;
-use nexus_reports::{OwnVerdict, RunRecord, Verdict};
+use nexus_reports::{PairedVerdict, RunRecord, Verdict};
 use nexus_scenario::{Scenario, Tier};
 
 use super::{
@@ -63,7 +63,7 @@ impl Comparison<'_> {
         }
         let diff = before.diff(after);
         let mut shares = diff.scenarios.iter().flat_map(|scenario| &scenario.own_share);
-        let grown = shares.find(|share| share.latency == self.latency && share.verdict == OwnVerdict::Grew)?;
+        let grown = shares.find(|share| share.latency == self.latency && share.verdict == PairedVerdict::Grew)?;
         Some(format!(
             "own share of {} in {}, {}: {:.1} -> {:.1} ms ({:+.0} %)",
             grown.latency,

@@ -7,6 +7,7 @@ mod delivery;
 mod effects;
 mod leases;
 mod lints;
+mod metrics;
 mod poison;
 mod quiet;
 mod views;
@@ -41,6 +42,7 @@ pub(crate) fn all() -> Vec<Box<dyn Checker>> {
         lints::IGNORED_FAILED_ENTRIES,
         lints::ACKNOWLEDGED_BEFORE_EFFECT,
         checkpoints::CHECKPOINT_BEFORE_PROCESSING,
+        metrics::METRICS_ARE_TRUE,
     ];
     checks.into_iter().map(|check| Box::new(check) as Box<dyn Checker>).collect()
 }
