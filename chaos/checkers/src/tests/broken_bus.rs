@@ -393,7 +393,7 @@ fn metrics() -> Vec<Breakage> {
             scene.tell("notification-1", "NotificationDuplicates", &[], 1, 1.0);
         }),
         breakage(METRICS, "letters put into quarantine; there were 0", |scene| {
-            scene.tell("dlq-1", "LettersQuarantined", &[], 1, 1.0);
+            scene.tell("dlq-1", "LettersQuarantined", &[("source", DEAD)], 1, 1.0);
         }),
         breakage(METRICS, "times of its cause", |scene| scene.told("router-1", "RoutingLatency").measurements -= 1),
         breakage(METRICS, "of only 0 effects recorded, though nothing went wrong", |scene| {
@@ -423,6 +423,13 @@ fn what_only_looks_wrong_passes() {
         (METRICS, "a crash takes what was not yet told", |scene| {
             scene.told("notification-1", "NotificationsRecorded").sum = 0.0;
             scene.told("notification-1", "NotificationLatency").measurements = 0;
+        }),
+        (METRICS, "work is dropped with the lease", |scene| {
+            scene.input.settings.is_undisturbed = true;
+            scene.input.told.retain(|told| told.name != "EventsParked" && told.name != "LettersRedriven");
+            scene.told("router-1", "TotalEvents").sum -= 1.0;
+            scene.told("router-1", "RoutingLatency").measurements -= 1;
+            scene.tell("router-1", "LeasesLost", &[("Group", "router")], 1, 1.0);
         }),
         (
             "stream-faithful",

@@ -66,7 +66,7 @@ impl Scene {
             ("projection-1", "RecordsRead", vec![("Group", "projection")], core + 1),
             ("notification-1", "NotificationsRecorded", vec![], background),
             ("notification-1", "NotificationLatency", vec![], background),
-            ("dlq-1", "LettersRedriven", vec![], 1),
+            ("dlq-1", "LettersRedriven", vec![("source", DEAD)], 1),
         ];
         for (host, name, dimensions, count) in deeds {
             self.tell(host, name, &dimensions, count as u64, count as f64);
