@@ -34,7 +34,7 @@ pub use aggregate::{
 pub use coverage::{CoverageCount, CoverageRow, CoverageTable, coverage_table};
 pub use dead_letters::{DeadLetterAccount, QueueAccount};
 pub use diff::{
-    CallsDiff, Diff, DiffOutcome, FEWEST_SEEDS, LatencyDiff, LatencyPart, NOTABLE_CHANGE, NOTABLE_CHANGE_CALLS,
+    CallsDiff, Diff, DiffOutcome, FEWEST_SEEDS, Growth, LatencyDiff, LatencyPart, NOTABLE_CHANGE, NOTABLE_CHANGE_CALLS,
     NOTABLE_CHANGE_MS, NOTABLE_OWN_CHANGE_MS, OwnShareDiff, OwnStatistic, PairedVerdict, RunName, ScenarioDiff,
 };
 pub use engines::{EngineFault, engines_json};

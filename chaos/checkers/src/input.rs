@@ -82,6 +82,13 @@ pub enum Response {
     },
 }
 
+impl Response {
+    /// Whether the service says that a stream is not one that it wrote. To ask again would be in vain: an operator is needed.
+    pub fn tells_of_corruption(&self) -> bool {
+        matches!(self, Response::Answered { body, .. } if body["code"] == "corrupt-stream")
+    }
+}
+
 /// What really happened inside the cloud.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Aggregates of rogue writers, whose events nobody can work on.
 pub const ROGUE_PREFIX: &str = "rogue-";
-const EVENTS_TABLE: &str = "nexus-events";
+pub const EVENTS_TABLE: &str = "nexus-events";
 const LEASES_TABLE: &str = "nexus-leases";
 const OUTBOX_TABLE: &str = "nexus-outbox";
 const PARKED_TABLE: &str = "nexus-parked";

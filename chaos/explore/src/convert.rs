@@ -7,7 +7,7 @@ use std::{
 
 use nexus_checkers::{
     AwsCall, CheckInput, CheckSettings, GroundTruth, MessageStep, MessageStepKind, RegisteredSchema, SchemaVersionStep,
-    StorageWrite, StreamRecord, ToldMetric,
+    StorageWrite, StreamRecord, TamperedEvent, ToldMetric,
 };
 use nexus_cloud::{Call, CallOutcome, JournalEntry};
 use nexus_faults::{EnvironmentFault, Fault};
@@ -16,7 +16,7 @@ use nexus_world::{meters::MeterReading, registry};
 use serde_json::Value;
 
 use crate::{
-    backlog::{ROGUE_PREFIX, event_id_of},
+    backlog::{EVENTS_TABLE, ROGUE_PREFIX, event_id_of},
     play::{EPOCH_UNIX_NS, Played, QUIET},
     trial::Trial,
 };
@@ -97,32 +97,32 @@ fn ground_truth(played: &Played) -> GroundTruth {
     truth
 }
 
-const EVENTS_TABLE: &str = "nexus-events";
-
 /// What was written behind the API. Whether the system notices is for a check of its own; to all others the history is what
 /// the system wrote.
 struct Forgeries {
-    /// Key of each event that was forged, and what it was before.
-    originals: BTreeMap<String, Arc<Value>>,
+    /// Key of each event that was forged and the moment of it, and what it was before.
+    originals: BTreeMap<(String, u64), Arc<Value>>,
 }
 
 impl Forgeries {
     fn of(played: &Played) -> Self {
-        let keys: BTreeSet<String> =
-            played.tampered.iter().map(|event| format!("{EVENTS_TABLE}/{}/{}", event.stream, event.version)).collect();
+        let deed = |event: &TamperedEvent| (format!("{EVENTS_TABLE}/{}/{}", event.stream, event.version), event.at_ns);
+        let deeds: BTreeSet<(String, u64)> = played.tampered.iter().map(deed).collect();
         let mut originals = BTreeMap::new();
         for entry in &played.journal {
-            if let JournalEntry::Write { call_sequence: 0, key, old_image: Some(image), .. } = entry
-                && keys.contains(key)
-            {
-                originals.entry(key.clone()).or_insert_with(|| image.clone());
+            if let JournalEntry::Write { call_sequence: 0, at, key, old_image: Some(image), .. } = entry {
+                let deed = (key.clone(), at.0);
+                if deeds.contains(&deed) {
+                    originals.insert(deed, image.clone());
+                }
             }
         }
         Self { originals }
     }
 
     fn has(&self, entry: &JournalEntry) -> bool {
-        matches!(entry, JournalEntry::Write { call_sequence: 0, key, .. } if self.originals.contains_key(key))
+        let JournalEntry::Write { call_sequence: 0, at, key, .. } = entry else { return false };
+        self.originals.contains_key(&(key.clone(), at.0))
     }
 
     /// Puts the originals back among the items that are there at the end.

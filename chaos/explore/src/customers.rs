@@ -225,18 +225,12 @@ fn classify(status: u16, body: serde_json::Value) -> Response {
     Response::Answered { status, body }
 }
 
-/// Whether the service says that it cannot trust what it stored.
-pub fn is_corrupt(body: &serde_json::Value) -> bool {
-    body["code"] == "corrupt-stream"
-}
-
 /// Whether an answer ends the operation. Not applied (503, or a conflict that the service gave up on) is tried again, but for a
 /// stream that was found to be corrupt: that takes an operator.
 pub fn is_definite(response: &Response) -> bool {
     match response {
         Response::Unknown { .. } => false,
-        Response::Answered { status, body } => {
-            is_corrupt(body) || *status < 500 && body["outcome"].as_str() != Some("not-applied")
-        }
+        corrupt if corrupt.tells_of_corruption() => true,
+        Response::Answered { status, body } => *status < 500 && body["outcome"].as_str() != Some("not-applied"),
     }
 }

@@ -221,7 +221,7 @@ fn symptom(attempt: &Attempt) -> Option<String> {
     match &attempt.response {
         Response::Unknown { reason } => Some(reason.clone()),
         // Whether it is rightly said is for the check of tampering.
-        Response::Answered { body, .. } if crate::customers::is_corrupt(body) => None,
+        corrupt if corrupt.tells_of_corruption() => None,
         Response::Answered { status, body } if *status >= 500 => {
             Some(format!("{status} {}", body["code"].as_str().unwrap_or("")))
         }

@@ -5,9 +5,7 @@ use nexus_faults::{OperatorAct, RogueDeed, SchemaFate};
 use nexus_world::{bus, registry};
 use serde_json::{Value, json};
 
-use crate::backlog::ROGUE_PREFIX;
-
-const EVENTS: &str = "nexus-events";
+use crate::backlog::{EVENTS_TABLE as EVENTS, ROGUE_PREFIX};
 
 /// Acts. `Ok(false)`: there was nothing to act on (yet), like a redrive without dead letters.
 ///

@@ -9,9 +9,7 @@ use nexus_faults::Forgery;
 use nexus_ports::{EventEnvelope, EventRecord, StreamName, Version};
 use serde_json::{Value, json};
 
-use crate::backlog::ROGUE_PREFIX;
-
-const EVENTS: &str = "nexus-events";
+use crate::backlog::{EVENTS_TABLE as EVENTS, ROGUE_PREFIX};
 
 /// Forges the first event of the stream that was last written to, of those that go on after it: so whoever reads the stream can
 /// know, and somebody will read it. `None` if there is no such stream yet but those that were forged before.

@@ -112,14 +112,10 @@ pub fn generic_families(kind: FaultKind, scenario: &Scenario) -> Vec<FaultTempla
             .collect(),
         FaultKind::Partition | FaultKind::PartitionOneWay | FaultKind::SlowLink => links(kind, has_bus),
         FaultKind::BrownOut => vec![family(kind)],
-        FaultKind::Tampering => {
-            if has_bus {
-                Vec::new()
-            } else {
-                vec![family(kind)]
-            }
+        FaultKind::Tampering if has_bus => Vec::new(),
+        FaultKind::RetryStorm | FaultKind::RogueWrite | FaultKind::Tampering | FaultKind::PolicyReload => {
+            vec![family(kind)]
         }
-        FaultKind::RetryStorm | FaultKind::RogueWrite | FaultKind::PolicyReload => vec![family(kind)],
         FaultKind::Rollback | FaultKind::OldRelease if has_bus => {
             vec![FaultTemplate { hosts: named(&["routers"]), ..family(kind) }]
         }
@@ -252,8 +248,9 @@ mod tests {
         }
         let without: Vec<&FaultKind> =
             FaultKind::ALL.iter().filter(|kind| generic_families(**kind, &workers).is_empty()).collect();
-        // Only functions die by themselves. What a forged event means to consumers is not judged. Whether a redrive comes too early is known only to a scenario that keeps its
-        // consumer from working; schemas can only fail where a registry is asked.
+        // Only functions die by themselves. What a forged event means to consumers is not judged. Whether a redrive comes too
+        // early is known only to a scenario that keeps its consumer from working; schemas can only fail where a registry is
+        // asked.
         let schemas =
             [FaultKind::LateSchema, FaultKind::PendingSchema, FaultKind::FailedSchema, FaultKind::BreakingSchema];
         let elsewhere = [FaultKind::FunctionError, FaultKind::Tampering, FaultKind::WrongRedrive];

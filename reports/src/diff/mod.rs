@@ -5,7 +5,7 @@ mod own;
 mod paired;
 mod text;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use serde::Serialize;
 
@@ -317,12 +317,45 @@ impl Diff {
     }
 }
 
+/// Something that the later run has more of, beyond chance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Growth<'a> {
+    Latency(&'a LatencyDiff),
+    OwnShare(&'a OwnShareDiff),
+    Calls(&'a CallsDiff),
+}
+
+impl Growth<'_> {
+    /// `after / before - 1`.
+    pub fn change(self) -> f64 {
+        match self {
+            Growth::Latency(latency) => latency.change,
+            Growth::OwnShare(own) => own.change,
+            Growth::Calls(calls) => calls.change,
+        }
+    }
+}
+
+/// What it is that grew.
+impl fmt::Display for Growth<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Growth::Latency(it) => write!(f, "p{} of {} ({})", it.percentile, it.latency, it.part.as_str()),
+            Growth::OwnShare(it) => write!(f, "own share of {} in {}", it.latency, it.phase),
+            Growth::Calls(it) => write!(f, "calls of {}", it.operation),
+        }
+    }
+}
+
 impl ScenarioDiff {
+    pub fn growths(&self) -> impl Iterator<Item = Growth<'_>> {
+        let latency = self.latency.iter().filter(|latency| latency.notable && latency.change > 0.0);
+        let own_share = self.own_share.iter().filter(|share| share.verdict == PairedVerdict::Grew);
+        let calls = self.calls.iter().filter(|calls| calls.verdict == PairedVerdict::Grew);
+        latency.map(Growth::Latency).chain(own_share.map(Growth::OwnShare)).chain(calls.map(Growth::Calls))
+    }
+
     fn is_worse(&self) -> bool {
-        !self.newly_broken.is_empty()
-            || !self.checks_newly_broken.is_empty()
-            || self.latency.iter().any(|latency| latency.notable && latency.change > 0.0)
-            || self.own_share.iter().any(|share| share.verdict == PairedVerdict::Grew)
-            || self.calls.iter().any(|calls| calls.verdict == PairedVerdict::Grew)
+        !self.newly_broken.is_empty() || !self.checks_newly_broken.is_empty() || self.growths().next().is_some()
     }
 }

@@ -36,9 +36,10 @@ impl BenchKind {
         the same seeds without and with it, our own share of a latency grew, as `report diff` tells; both records are \
         kept. A bug that no seed reveals makes the exit code 1.\n\n\
         `mutants` does the same with a sample of the changes that cargo-mutants would make to system/, each behind a \
-        switch in one build. A mutant is hunted in the scenarios that reach it, cheapest first. The exit code is 1 when \
-        fewer than 85 in 100 of those that a scenario reaches are caught, or one that is not is not explained in \
-        chaos/mutants/survivors.toml.\n\n\
+        switch in one build. A mutant is hunted in the scenarios that reach it, cheapest first, and each trial is held \
+        against the same one without it. It is caught by a check, or when it makes the same seeds dearer or slower, as \
+        `report diff` tells. The exit code is 1 when fewer than 85 in 100 of those that change the course of a trial are \
+        caught, or one that is not is not explained in chaos/mutants/survivors.toml.\n\n\
         `speed` runs the benchmarks. With no word `speed` and `bugs` run, in that order.",
     after_help = examples(&[
         ("cargo xtask bench bugs", "every planted bug, at most 500 seeds each"),

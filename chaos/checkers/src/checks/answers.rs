@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, tampering::is_called_corrupt};
+use super::Check;
 use crate::{
     Attempt, CheckInput, Needs, Request, Response, SentCommand, Violation, answer::Answer, finding::Examination,
 };
@@ -60,7 +60,7 @@ fn convergence(input: &CheckInput, examination: &mut Examination) {
         let due_ns = started_ns.max(settings.healed_at_ns).saturating_add(settings.convergence_bound_ns);
         let settled_ns = attempts
             .iter()
-            .filter(|attempt| Answer::of(attempt).is_final() || is_called_corrupt(attempt))
+            .filter(|attempt| Answer::of(attempt).is_final() || attempt.response.tells_of_corruption())
             .filter_map(|attempt| attempt.completed_ns)
             .min();
         let is_late = settled_ns.is_none_or(|at_ns| at_ns > due_ns);

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Check;
-use crate::{
-    Attempt, CheckInput, Needs, Request, Response, SentCommand, Violation, answer::Answer, finding::Examination,
-};
+use crate::{Attempt, CheckInput, Needs, Request, SentCommand, Violation, answer::Answer, finding::Examination};
 
 pub(crate) const TAMPERING_DETECTED: Check = Check {
     name: "tampering-detected",
@@ -13,14 +11,6 @@ pub(crate) const TAMPERING_DETECTED: Check = Check {
     describe: "Once a stored event is forged or removed, nobody decides on its stream or shows it by a strong read: it is called corrupt. No other stream ever is.",
     run: tampering_detected,
 };
-
-/// How the HTTP face says that a stream is not one that the system wrote.
-const CORRUPT: &str = "corrupt-stream";
-
-/// Whether the answer is that an operator is needed; to ask again would be in vain.
-pub(crate) fn is_called_corrupt(attempt: &Attempt) -> bool {
-    matches!(&attempt.response, Response::Answered { body, .. } if body["code"] == CORRUPT)
-}
 
 fn tampering_detected(input: &CheckInput, examination: &mut Examination) {
     let mut forged_ns: BTreeMap<&str, u64> = BTreeMap::new();
@@ -31,7 +21,7 @@ fn tampering_detected(input: &CheckInput, examination: &mut Examination) {
     for attempt in &input.observation.attempts {
         let Some(stream) = stream_of(&attempt.request) else { continue };
         let forged_ns = forged_ns.get(stream.as_str()).copied();
-        let problem = if is_called_corrupt(attempt) {
+        let problem = if attempt.response.tells_of_corruption() {
             let is_rightly =
                 forged_ns.is_some_and(|at_ns| attempt.completed_ns.is_some_and(|answered| at_ns <= answered));
             (!is_rightly).then(|| format!("`{stream}` was called corrupt, and nobody had forged anything in it."))

@@ -242,7 +242,7 @@ impl<'a> Hunt<'a> {
             let chosen: Vec<(&Ground, u64)> =
                 (next..until).map(|number| (self.grounds[(number % count) as usize], 1 + number / count)).collect();
             next = until;
-            let outputs = self.play(&chosen)?;
+            let outputs = self.play(&self.requests(&chosen)?);
             if self.is_noticed(&chosen, &outputs) {
                 return Ok(());
             }
@@ -291,23 +291,23 @@ impl<'a> Hunt<'a> {
         seeds: std::ops::RangeInclusive<u64>,
         unmutated: &mut Unmutated,
     ) -> Result<BTreeMap<String, String>, Report> {
-        let chosen: Vec<(&Ground, u64)> = seeds.clone().map(|seed| (ground, seed)).collect();
+        let chosen: Vec<(&Ground, u64)> = seeds.map(|seed| (ground, seed)).collect();
         unmutated.play(&chosen, self.jobs, self.context)?;
-        let outputs = self.play(&chosen)?;
+        let requests = self.requests(&chosen)?;
+        let outputs = self.play(&requests);
         if self.is_noticed(&chosen, &outputs) || self.context.is_stopped() {
             return Ok(BTreeMap::new());
         }
-        let requests = ground.requests(seeds, Some(&word(self.number)))?;
         Ok(unmutated.worsened(ground, &requests, outputs, self.context))
     }
 
-    fn play(&self, chosen: &[(&Ground, u64)]) -> Result<Vec<Option<TrialOutput>>, Report> {
+    fn requests(&self, chosen: &[(&Ground, u64)]) -> Result<Vec<TrialRequest>, Report> {
         let word = word(self.number);
-        let mut requests: Vec<TrialRequest> = Vec::new();
-        for (ground, seed) in chosen {
-            requests.extend(ground.requests([*seed], Some(&word))?);
-        }
-        Ok(run_batch(&requests, self.jobs, &self.context.stop, |_, _| {}))
+        chosen.iter().map(|(ground, seed)| ground.request(*seed, Some(&word))).collect()
+    }
+
+    fn play(&self, requests: &[TrialRequest]) -> Vec<Option<TrialOutput>> {
+        run_batch(requests, self.jobs, &self.context.stop, |_, _| {})
     }
 
     /// Whether a check noticed the mutant in one of these trials; notes which, and how many trials it took.

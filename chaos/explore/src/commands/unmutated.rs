@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use miette::Report;
 use nexus_commands::switch;
-use nexus_reports::{Diff, LatencyPart, PairedVerdict, RunRecord, TrialRecord};
+use nexus_reports::{Diff, Growth, RunRecord, ScenarioDiff, TrialRecord};
 use nexus_scenario::{Scenario, Tier};
 
 use super::{Context, bench::draw, sim::assemble};
@@ -19,12 +19,9 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    pub fn requests(
-        &self,
-        seeds: impl IntoIterator<Item = u64>,
-        word: Option<&str>,
-    ) -> Result<Vec<TrialRequest>, Report> {
-        seeds.into_iter().map(|seed| draw(self.tier, &self.scenario, seed, word)).collect()
+    /// One trial; `word` switches a mutant on, or has the switches noted that the trial passes.
+    pub fn request(&self, seed: u64, word: Option<&str>) -> Result<TrialRequest, Report> {
+        draw(self.tier, &self.scenario, seed, word)
     }
 }
 
@@ -51,7 +48,7 @@ impl Unmutated {
         let mut requests = Vec::new();
         for (ground, seed) in wanted {
             if !self.played.contains_key(&(ground.scenario.name.clone(), *seed)) {
-                requests.extend(ground.requests([*seed], None)?);
+                requests.push(ground.request(*seed, None)?);
             }
         }
         let outputs = run_batch(&requests, jobs, &context.stop, |_, _| {});
@@ -91,27 +88,11 @@ impl Unmutated {
     }
 }
 
+/// What AWS itself takes for a call is drawn anew wherever the course of a trial changes: that is nothing of the mutant's.
 fn worse_in(diff: &Diff) -> BTreeMap<String, String> {
-    let percent = |change: f64| format!("{:+.0} %", 100.0 * change);
-    let mut worse = BTreeMap::new();
-    for scenario in &diff.scenarios {
-        for calls in scenario.calls.iter().filter(|calls| calls.verdict == PairedVerdict::Grew) {
-            let what = format!("calls of {}", calls.operation);
-            worse.insert(what.clone(), format!("{what} {}", percent(calls.change)));
-        }
-        for own in scenario.own_share.iter().filter(|own| own.verdict == PairedVerdict::Grew) {
-            let what = format!("own share of {} in {}", own.latency, own.phase);
-            worse.insert(what.clone(), format!("{what} {}", percent(own.change)));
-        }
-        let grown = |it: &&nexus_reports::LatencyDiff| {
-            it.notable && it.change > 0.0 && it.part == LatencyPart::Whole && !it.latency.starts_with("aws:")
-        };
-        for latency in scenario.latency.iter().filter(grown) {
-            let what = format!("p{} of {}", latency.percentile, latency.latency);
-            worse.insert(what.clone(), format!("{what} {}", percent(latency.change)));
-        }
-    }
-    worse
+    let is_of_aws = |growth: &Growth| matches!(growth, Growth::Latency(it) if it.latency.starts_with("aws:"));
+    let growths = diff.scenarios.iter().flat_map(ScenarioDiff::growths).filter(|growth| !is_of_aws(growth));
+    growths.map(|growth| (growth.to_string(), format!("{growth} {:+.0} %", 100.0 * growth.change()))).collect()
 }
 
 /// Objectives that were held and no longer are.

@@ -277,20 +277,24 @@ fn strangeness(told: &ToldMetric) -> Option<String> {
     (told.sum < 0.0 || told.sum.is_nan()).then(|| format!("`{}` adds up to {}.", told.name, told.sum))
 }
 
-fn compare(input: &CheckInput, deeds: &Deeds, host: &str, rule: &Rule, examination: &mut Examination) {
-    let of_rule = |name: &str| {
-        let is_it = |told: &&ToldMetric| {
-            told.host == host
-                && told.name == name
-                && rule
-                    .dimension
-                    .is_none_or(|(name, value)| told.dimensions.get(name).is_some_and(|told| told == value))
+impl Rule {
+    /// Measurements of the metric by the host, with the rule's dimension, and their sum.
+    fn told(&self, input: &CheckInput, host: &str, name: &str) -> (u64, f64) {
+        let has_dimension = |told: &ToldMetric| {
+            self.dimension.is_none_or(|(name, value)| told.dimensions.get(name).is_some_and(|told| told == value))
         };
-        let found = input.told.iter().filter(is_it);
+        let found = input.told.iter().filter(|told| told.host == host && told.name == name && has_dimension(told));
         found.fold((0, 0.0), |(measurements, sum), told| (measurements + told.measurements, sum + told.sum))
-    };
-    let counted = |name: &str| if rule.is_latency { of_rule(name).0 } else { of_rule(name).1 as u64 };
-    let told: u64 = rule.counted_by.iter().map(|name| counted(name)).sum();
+    }
+
+    fn counted(&self, input: &CheckInput, host: &str, name: &str) -> u64 {
+        let (measurements, sum) = self.told(input, host, name);
+        if self.is_latency { measurements } else { sum as u64 }
+    }
+}
+
+fn compare(input: &CheckInput, deeds: &Deeds, host: &str, rule: &Rule, examination: &mut Examination) {
+    let told: u64 = rule.counted_by.iter().map(|name| rule.counted(input, host, name)).sum();
     let done = deeds.counts.get(&(host, rule.deed)).copied().unwrap_or_default();
     let names = rule.counted_by.join(" and ");
     examination.expect(told <= done.all, || {
@@ -307,15 +311,31 @@ fn compare(input: &CheckInput, deeds: &Deeds, host: &str, rule: &Rule, examinati
             done.sure
         ))
     });
-    let Some(latency) = rule.latency else { return };
-    let ((measured, sum_ms), counted) = (of_rule(latency), counted(rule.counted_by[0]));
+    if let Some(latency) = rule.latency {
+        compare_latency(input, deeds, host, rule, latency, examination);
+    }
+}
+
+/// One measurement for each deed, which together took as long as the deeds did.
+fn compare_latency(
+    input: &CheckInput,
+    deeds: &Deeds,
+    host: &str,
+    rule: &Rule,
+    latency: &str,
+    examination: &mut Examination,
+) {
+    let ((measured, sum_ms), counted) =
+        (rule.told(input, host, latency), rule.counted(input, host, rule.counted_by[0]));
     examination.expect(measured == counted, || {
         Violation::new(format!("{host} tells {measured} times of {latency} and {counted} times of its cause."))
     });
     let Some(waited_ms) = deeds.waited_ms.get(&(host, rule.deed)) else { return };
-    if input.settings.is_undisturbed && told == done.all && told == counted {
+    let done = deeds.counts.get(&(host, rule.deed)).copied().unwrap_or_default();
+    // Of each deed that was done its latency was told, and of no replay.
+    if input.settings.is_undisturbed && counted == done.all {
         // Latencies are told in whole milliseconds.
-        let (least_ms, most_ms) = (waited_ms - told as f64, waited_ms + TOLD_WITHIN_MS * told as f64);
+        let (least_ms, most_ms) = (waited_ms - counted as f64, waited_ms + TOLD_WITHIN_MS * counted as f64);
         examination.expect((least_ms..=most_ms).contains(&sum_ms), || {
             Violation::new(format!(
                 "{host} tells of {sum_ms:.0} ms of {latency} in all; from commit to acceptance it was {waited_ms:.0} ms."
