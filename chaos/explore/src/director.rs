@@ -176,7 +176,7 @@ impl<S: Surroundings> PlanDirector<S> {
             }
         };
         if fired {
-            self.ledger.record(Firing { fault_id: id, at_ms: now_ms, call_sequence: None });
+            self.ledger.record(Firing { fault_id: id, at_ms: now_ms, call_sequence: None, caller: None });
         }
     }
 
@@ -277,7 +277,7 @@ impl<S: Surroundings> PlanDirector<S> {
         for (id, act) in std::mem::take(&mut self.waiting_acts) {
             if self.surroundings.operate(elapsed, &act) {
                 self.note(control, format!("fault {id} acts: {act}"));
-                self.ledger.record(Firing { fault_id: id, at_ms: now_ms, call_sequence: None });
+                self.ledger.record(Firing { fault_id: id, at_ms: now_ms, call_sequence: None, caller: None });
             } else {
                 self.waiting_acts.push((id, act));
             }

@@ -1,17 +1,12 @@
 //! The verdict on a played trial: every checker, and what only the explorer can see (liveness, contracts, dead hosts).
 
-use nexus_checkers::{Attempt, CheckInput, Finding, Response, Violation};
-use nexus_cloud::{JournalEntry, Service};
+use nexus_checkers::{CheckInput, Finding, Violation};
 use nexus_faults::{Contract, Fault, Firing, PlannedFault};
 use nexus_reports::{CheckRecord, FaultRecord, GoalRecord, TrialRecord, Verdict};
 
 use crate::{
-    child::TrialOutput,
-    convert, coverage, dead_letters, features,
-    measure::measure,
-    play::{EPOCH_UNIX_NS, Played},
-    queue_accounts,
-    trial::Trial,
+    child::TrialOutput, contracts, convert, coverage, dead_letters, features, measure::measure, play::Played,
+    queue_accounts, trial::Trial,
 };
 
 /// Judges one played trial. `want_trace` keeps the trace's lines even if nothing broke.
@@ -24,7 +19,7 @@ pub fn judge(trial: &Trial, played: &Played, want_trace: bool) -> TrialOutput {
     }
     verdicts.add("host-failure", host_failure(played));
     verdicts.add("liveness", liveness(trial, played));
-    verdicts.add("contracts", contracts(trial, played));
+    verdicts.add("contracts", contracts::contracts(trial, played));
 
     let faults = fault_records(&trial.faults, &played.firings);
     let not_fired = faults.iter().filter(|fault| fault.fired == 0).count();
@@ -186,116 +181,4 @@ fn liveness(trial: &Trial, played: &Played) -> Finding {
     let evidence = unanswered.iter().take(5).map(|operation| format!("{:?}", last(*operation))).collect();
     let what = format!("{} operations had no definite answer by the end of the drain", unanswered.len());
     Finding::Broken { violations: vec![violation("liveness", what, evidence, unanswered, None)] }
-}
-
-/// An attempt that ended without a definite answer must be owed to something: a fault whose contract allows it, or a call
-/// that AWS itself let take longer than our patience.
-fn contracts(trial: &Trial, played: &Played) -> Finding {
-    let excuses = Excuses::collect(trial, played);
-    let mut violations = Vec::new();
-    let mut examined = 0;
-    for attempt in &played.observation.attempts {
-        examined += 1;
-        let Some(symptom) = symptom(attempt) else { continue };
-        let until_ns = attempt.completed_ns.unwrap_or(u64::MAX);
-        if excuses.cover(attempt.invoked_ns, until_ns) {
-            continue;
-        }
-        let what = format!(
-            "operation {} attempt {} ended as `{symptom}` although no fault that may show was active",
-            attempt.operation, attempt.attempt
-        );
-        violations.push(violation(
-            "contracts",
-            what,
-            vec![format!("{attempt:?}")],
-            vec![attempt.operation],
-            attempt.completed_ns,
-        ));
-    }
-    if violations.is_empty() { Finding::Held { examined } } else { Finding::Broken { violations } }
-}
-
-/// How an attempt failed to be definite; none if it was.
-fn symptom(attempt: &Attempt) -> Option<String> {
-    match &attempt.response {
-        Response::Unknown { reason } => Some(reason.clone()),
-        // Whether it is rightly said is for the check of tampering.
-        corrupt if corrupt.tells_of_corruption() => None,
-        Response::Answered { status, body } if *status >= 500 => {
-            Some(format!("{status} {}", body["code"].as_str().unwrap_or("")))
-        }
-        // A conflict that the service gave up on is contention among customers, not a fault.
-        Response::Answered { .. } => None,
-    }
-}
-
-/// Stretches of true time in which something was allowed to show.
-struct Excuses {
-    stretches_ns: Vec<(u64, u64)>,
-}
-
-impl Excuses {
-    fn collect(trial: &Trial, played: &Played) -> Self {
-        // What a fault leaves behind (dead connections, queues, hung attempts) may show this long after it.
-        let aftermath_ns = (trial.service.customer_timeout_ms + trial.service.request_deadline_ms) * 1_000_000;
-        let at_ns = |ms: u64| EPOCH_UNIX_NS + ms * 1_000_000;
-        let mut stretches_ns = Vec::new();
-        for firing in &played.firings {
-            let Some(planned) = trial.faults.iter().find(|planned| planned.id == firing.fault_id) else { continue };
-            if planned.contract() == Contract::Masked {
-                continue;
-            }
-            let ends_ms = match planned.fault {
-                nexus_faults::Fault::Call { .. } => firing.at_ms,
-                nexus_faults::Fault::Environment(_) => planned.window_ms().1.max(firing.at_ms),
-            };
-            stretches_ns.push((at_ns(firing.at_ms), at_ns(ends_ms) + aftermath_ns));
-        }
-        let patience_ns = trial.service.attempt_timeout_ms * 1_000_000;
-        for entry in &played.journal {
-            let JournalEntry::Call { call, outcome } = entry else { continue };
-            let slow =
-                outcome.at.since(call.at).as_nanos() as u64 + 2 * trial.network.tick_ms * 1_000_000 >= patience_ns;
-            let refused = matches!(outcome.status, 400 | 500..)
-                && outcome.error.as_deref().is_some_and(|code| is_overload(call.service, code));
-            if slow || refused {
-                stretches_ns.push((call.at.0, outcome.at.0 + aftermath_ns));
-            }
-        }
-        Self { stretches_ns }
-    }
-
-    fn cover(&self, from_ns: u64, until_ns: u64) -> bool {
-        self.stretches_ns.iter().any(|(start, end)| *start <= until_ns && from_ns <= *end)
-    }
-}
-
-/// Errors by which AWS says of itself that it had too much to do. Where a limit is one of counts (tables, say), the same
-/// name says nothing of the kind: only a table's stream, which knows no other, throttles by it.
-fn is_overload(service: Service, code: &str) -> bool {
-    match code {
-        "ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded" => true,
-        "LimitExceededException" => service == Service::DynamodbStreams,
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_service_has_its_words_for_too_much_to_do() {
-        let cases = [
-            (Service::Dynamodb, "ProvisionedThroughputExceededException", true),
-            (Service::Dynamodb, "LimitExceededException", false),
-            (Service::DynamodbStreams, "LimitExceededException", true),
-            (Service::Kinesis, "LimitExceededException", false),
-            (Service::DynamodbStreams, "ExpiredIteratorException", false),
-        ];
-        for (service, code, expected) in cases {
-            assert_eq!(is_overload(service, code), expected, "{service} {code}");
-        }
-    }
 }

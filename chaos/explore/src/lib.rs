@@ -12,6 +12,7 @@ mod cause;
 mod certify;
 mod child;
 pub mod commands;
+mod contracts;
 mod convert;
 mod coverage;
 mod customers;

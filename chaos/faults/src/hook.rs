@@ -10,12 +10,14 @@ use nexus_cloud::{Call, CallHook, CallOutcome, CallPlan, UnixNanos};
 use crate::{CallEffect, Fault, PlannedFault};
 
 /// One fault acted once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Firing {
     pub fault_id: u32,
     pub at_ms: u64,
     /// The call it acted on; none for faults of the environment.
     pub call_sequence: Option<u64>,
+    /// The host that made that call.
+    pub caller: Option<String>,
 }
 
 /// A host that must lose power now, because a call reached the point where its fault waits.
@@ -133,7 +135,12 @@ impl CallHook for PlanHook {
         for planned in &self.faults {
             let Some(effect) = effect_of(planned, call, at_ms, &mut self.matches) else { continue };
             effect.apply_to(&mut plan);
-            self.ledger.record(Firing { fault_id: planned.id, at_ms, call_sequence: Some(call.sequence) });
+            self.ledger.record(Firing {
+                fault_id: planned.id,
+                at_ms,
+                call_sequence: Some(call.sequence),
+                caller: Some(call.caller.clone()),
+            });
             if let CallEffect::CrashCaller { down_ms, .. } = effect {
                 let request = CrashRequest { fault_id: planned.id, host: call.caller.clone(), down_ms };
                 self.ledger.lock().crash_requests.push(request);
