@@ -1,8 +1,9 @@
 //! What is built, and in which of the few ways.
 //!
 //! `sim` is the profile of everything: optimised, yet with assertions and overflow checks. madsim needs a `cfg` over all
-//! crates, hence flags and a target folder of its own, or each build would throw the other's away. The debug build exists
-//! only so that its traces can be compared with the optimised one's.
+//! crates, hence flags and a target folder of its own, or each build would throw the other's away. The plain build exists
+//! only so that its traces can be compared with the optimised one's: it leaves our own crates as they are and takes all others as
+//! `sim` built them, so it costs little.
 
 use std::{
     ffi::OsString,
@@ -22,14 +23,15 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
     Sim,
-    Dev,
+    /// As `Sim`, but our own crates are not optimised.
+    Plain,
 }
 
 impl Profile {
     pub fn name(self) -> &'static str {
         match self {
             Profile::Sim => "sim",
-            Profile::Dev => "dev",
+            Profile::Plain => "plain",
         }
     }
 }
@@ -49,6 +51,15 @@ impl Flavour {
         match self.engine {
             Engine::Turmoil => workspace.target().to_owned(),
             Engine::Madsim => workspace.target().join("madsim"),
+        }
+    }
+
+    /// How cargo is to build it.
+    fn set_profile(self, command: &mut Command) {
+        command.args(["--profile", Profile::Sim.name()]);
+        // The manifest gives packages of others a level of their own, which this does not touch.
+        if self.profile == Profile::Plain {
+            command.env("CARGO_PROFILE_SIM_OPT_LEVEL", "0");
         }
     }
 
@@ -114,7 +125,8 @@ pub fn build(
     flavour: Flavour,
 ) -> Result<PathBuf, XtaskError> {
     let mut command = cargo_in(source_root);
-    command.args(["build", "--profile", flavour.profile.name(), "--package", program.package, "--bin", program.binary]);
+    command.args(["build", "--package", program.package, "--bin", program.binary]);
+    flavour.set_profile(&mut command);
     command.arg("--target-dir").arg(flavour.target(workspace));
     command.args(["--message-format", "json-render-diagnostics"]).stdout(Stdio::piped());
     flavour.set_flags(&mut command);

@@ -31,7 +31,7 @@ const BUG_SEEDS: u64 = 500;
 /// So many of the planted bugs, spread over their list, stand for all of them.
 const CANARIES: usize = 3;
 
-/// Equal traces in another process, on both engines; and in a debug build against the optimised one.
+/// Equal traces in another process, on both engines; and in a plain build against the optimised one.
 pub fn determinism(workspace: &Workspace) -> Finding {
     let scenarios = smoke_scenarios(workspace)?;
     let mut checked = 0;
@@ -48,9 +48,9 @@ pub fn determinism(workspace: &Workspace) -> Finding {
         run.expect(&[exit::HELD, exit::INCONCLUSIVE])?;
         trace_hashes(&run.record()?).map_err(|reason| format!("{} build: {reason}", profile.name()))
     };
-    let (optimised, debug) = (hashes_of(Profile::Sim)?, hashes_of(Profile::Dev)?);
-    let equal = equal_hashes(&optimised, &debug)?;
-    Ok(format!("{checked} trials twice, none diverged; {equal} trials equal in debug and optimised builds"))
+    let (optimised, plain) = (hashes_of(Profile::Sim)?, hashes_of(Profile::Plain)?);
+    let equal = equal_hashes(&optimised, &plain)?;
+    Ok(format!("{checked} trials twice, none diverged; {equal} trials equal in plain and optimised builds"))
 }
 
 /// Every scenario over a few seeds: nothing breaks.
@@ -199,17 +199,17 @@ fn trace_hashes(record: &Value) -> Result<BTreeMap<String, String>, String> {
     if hashes.is_empty() { Err("the record has no trial".to_owned()) } else { Ok(hashes) }
 }
 
-fn equal_hashes(optimised: &BTreeMap<String, String>, debug: &BTreeMap<String, String>) -> Result<usize, String> {
+fn equal_hashes(optimised: &BTreeMap<String, String>, plain: &BTreeMap<String, String>) -> Result<usize, String> {
     for (trial, hash) in optimised {
-        match debug.get(trial) {
+        match plain.get(trial) {
             Some(other) if other == hash => {}
-            Some(other) => return Err(format!("trial {trial} has trace {hash} when optimised and {other} in debug")),
+            Some(other) => return Err(format!("trial {trial} has trace {hash} when optimised and {other} when plain")),
             None => return Err(format!("trial {trial} ran only when optimised")),
         }
     }
-    match debug.len() == optimised.len() {
+    match plain.len() == optimised.len() {
         true => Ok(optimised.len()),
-        false => Err(format!("{} trials when optimised, {} in debug", optimised.len(), debug.len())),
+        false => Err(format!("{} trials when optimised, {} when plain", optimised.len(), plain.len())),
     }
 }
 
