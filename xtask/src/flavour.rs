@@ -2,8 +2,8 @@
 //!
 //! `sim` is the profile of everything: optimised, yet with assertions and overflow checks. madsim needs a `cfg` over all
 //! crates, hence flags and a target folder of its own, or each build would throw the other's away. The plain build exists
-//! only so that its traces can be compared with the optimised one's: it leaves our own crates as they are and takes all others as
-//! `sim` built them, so it costs little.
+//! only so that its traces can be compared with the optimised one's: it leaves our own crates as they are written and takes all others
+//! as `sim` built them, so it costs little.
 
 use std::{
     ffi::OsString,
@@ -55,11 +55,13 @@ impl Flavour {
     }
 
     /// How cargo is to build it.
-    fn set_profile(self, command: &mut Command) {
+    fn set_profile(self, workspace: &Workspace, command: &mut Command) {
         command.args(["--profile", Profile::Sim.name()]);
-        // The manifest gives packages of others a level of their own, which this does not touch.
         if self.profile == Profile::Plain {
-            command.env("CARGO_PROFILE_SIM_OPT_LEVEL", "0");
+            // One by one: a level for the whole profile would be one for the crates of others too.
+            for name in workspace.member_names() {
+                command.arg("--config").arg(format!("profile.sim.package.{name}.opt-level=0"));
+            }
         }
     }
 
@@ -126,7 +128,7 @@ pub fn build(
 ) -> Result<PathBuf, XtaskError> {
     let mut command = cargo_in(source_root);
     command.args(["build", "--package", program.package, "--bin", program.binary]);
-    flavour.set_profile(&mut command);
+    flavour.set_profile(workspace, &mut command);
     command.arg("--target-dir").arg(flavour.target(workspace));
     command.args(["--message-format", "json-render-diagnostics"]).stdout(Stdio::piped());
     flavour.set_flags(&mut command);

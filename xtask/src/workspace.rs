@@ -51,6 +51,12 @@ impl Workspace {
         &self.metadata
     }
 
+    /// The crates of this workspace.
+    pub fn member_names(&self) -> impl Iterator<Item = &str> {
+        let packages = self.metadata.get("packages").and_then(Value::as_array).into_iter().flatten();
+        packages.filter_map(|package| package.get("name")?.as_str())
+    }
+
     /// Cargo, called in the root of the work tree.
     pub fn cargo(&self) -> Command {
         cargo_in(&self.root)

@@ -133,6 +133,8 @@ pub(crate) struct Standing {
     pub last_version: Option<u64>,
     pub reason: String,
     pub body: String,
+    /// What is said of it to whoever looks at it.
+    pub detail: String,
     /// The write put an entry where none was.
     pub is_new: bool,
 }
@@ -161,6 +163,7 @@ impl Parking {
                     last_version: number(image, "last_version").ok(),
                     reason: text(image, "reason").unwrap_or_default(),
                     body: text(image, "body").unwrap_or_default(),
+                    detail: text(image, "detail").unwrap_or_default(),
                     is_new: write.old_image.is_none(),
                 });
             }

@@ -5,7 +5,7 @@ use nexus_faults::{Contract, Fault, Firing, PlannedFault};
 use nexus_reports::{CheckRecord, FaultRecord, GoalRecord, TrialRecord, Verdict};
 
 use crate::{
-    child::TrialOutput, contracts, convert, coverage, dead_letters, features, measure::measure, play::Played,
+    child::TrialOutput, contracts, convert, coverage, dead_letters, features, measure::measure, play::Played, policies,
     queue_accounts, trial::Trial,
 };
 
@@ -20,6 +20,7 @@ pub fn judge(trial: &Trial, played: &Played, want_trace: bool) -> TrialOutput {
     verdicts.add("host-failure", host_failure(played));
     verdicts.add("liveness", liveness(trial, played));
     verdicts.add("contracts", contracts::contracts(trial, played));
+    verdicts.add("policies-replaced", policies::rightly_replaced(&played.replaced));
 
     let faults = fault_records(&trial.faults, &played.firings);
     let not_fired = faults.iter().filter(|fault| fault.fired == 0).count();

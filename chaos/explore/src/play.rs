@@ -55,6 +55,8 @@ pub struct Played {
     pub debts: Vec<String>,
     /// Stored events that an operator forged.
     pub tampered: Vec<TamperedEvent>,
+    /// What services made of the policies that they were handed.
+    pub replaced: Vec<policies::Replaced>,
     /// What the system measured of itself.
     pub told: Vec<MeterReading>,
     /// What the services behind the table held at the end.
@@ -85,8 +87,10 @@ fn play_here(trial: &Trial) -> Played {
     add_customers(&mut world, trial, &clock, &recorder, &trace);
 
     let tampered = Arc::new(Mutex::new(Vec::new()));
+    let replaced = Arc::new(Mutex::new(Vec::new()));
     let surroundings = TrialSurroundings {
         tampered: tampered.clone(),
+        replaced: replaced.clone(),
         cloud: cloud.clone(),
         recorder: recorder.clone(),
         trace: trace.clone(),
@@ -135,6 +139,7 @@ fn play_here(trial: &Trial) -> Played {
         finished_operations: recorder.finished_operations(),
         debts,
         tampered: std::mem::take(&mut *tampered.lock().unwrap_or_else(PoisonError::into_inner)),
+        replaced: std::mem::take(&mut *replaced.lock().unwrap_or_else(PoisonError::into_inner)),
         told,
         holdings,
         failure,
@@ -403,6 +408,7 @@ fn trace_meters(trace: &Trace, told: &[MeterReading]) {
 
 struct TrialSurroundings {
     tampered: Arc<Mutex<Vec<TamperedEvent>>>,
+    replaced: Arc<Mutex<Vec<policies::Replaced>>>,
     cloud: SharedCloud,
     recorder: Recorder,
     trace: Trace,
@@ -429,11 +435,13 @@ impl Surroundings for TrialSurroundings {
 
     fn operate(&mut self, elapsed: Duration, act: &OperatorAct) -> bool {
         if let OperatorAct::ReplacePolicies { by } = act {
-            let outcomes = policies::replace(&self.enforcers, *by);
+            let outcomes = policies::replace(&self.enforcers, *by, at(elapsed).0);
             for outcome in &outcomes {
                 self.trace.line(elapsed, "operator", format!("{act}: {outcome}"));
             }
-            return !outcomes.is_empty();
+            let is_done = !outcomes.is_empty();
+            self.replaced.lock().unwrap_or_else(PoisonError::into_inner).extend(outcomes);
+            return is_done;
         }
         if let OperatorAct::Tamper { forgery } = act {
             let mut tampered = self.tampered.lock().unwrap_or_else(PoisonError::into_inner);

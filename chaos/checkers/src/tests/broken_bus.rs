@@ -304,6 +304,10 @@ fn poison() -> Vec<Breakage> {
             scene.park("router", "order-o-1", (Some(1), Some(1)), "poison");
             scene.last_written()["body"] = json!({"S": ""});
         }),
+        breakage("poison-parked-once", "without a word", |scene| {
+            scene.park("router", "order-o-1", (Some(1), Some(1)), "poison");
+            scene.last_written()["detail"] = json!({"S": ""});
+        }),
         breakage("poison-parked-once", "quarantined without its body", |scene| scene.quarantine("letter", "")),
         breakage("poison-parked-once", "changed or removed", |scene| {
             scene.quarantine("letter", "a");

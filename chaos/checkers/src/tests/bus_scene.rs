@@ -233,7 +233,7 @@ impl Scene {
 
     pub(super) fn park(&mut self, consumer: &str, aggregate: &str, versions: (Option<u64>, Option<u64>), reason: &str) {
         let mut image = json!({"pk": {"S": consumer}, "sk": {"S": aggregate}, "body": {"S": "no event"},
-            "reason": {"S": reason}, "attempts": {"N": "3"}, "counter": {"N": "1"}});
+            "detail": {"S": "it is no JSON"}, "reason": {"S": reason}, "attempts": {"N": "3"}, "counter": {"N": "1"}});
         for (name, version) in [("first_version", versions.0), ("last_version", versions.1)] {
             if let Some(version) = version {
                 image[name] = json!({"N": version.to_string()});

@@ -16,7 +16,7 @@ use crate::{
 pub(crate) const PARKED_ONCE: Check = Check {
     name: "poison-parked-once",
     needs: Needs::GroundTruth,
-    describe: "Whatever a fault made unprocessable is parked or quarantined with its body; a quarantined letter is written once and never without a body, and so is a parked one.",
+    describe: "Whatever a fault made unprocessable is parked or quarantined with its body; a quarantined letter is written once and never without a body, and so is a parked one, with words on what is wrong.",
     run: parked_once,
 };
 
@@ -58,6 +58,10 @@ fn parked_once(input: &CheckInput, examination: &mut Examination) {
         for standing in standings.iter().filter(|standing| standing.is_new) {
             examination.expect(!standing.body.is_empty(), || {
                 let what = format!("An aggregate was parked by `{consumer}` without the body that it is parked for.");
+                Violation::new(what).key(key).at(standing.from_ns)
+            });
+            examination.expect(!standing.detail.is_empty(), || {
+                let what = format!("An aggregate was parked by `{consumer}` without a word on what is wrong with it.");
                 Violation::new(what).key(key).at(standing.from_ns)
             });
         }
