@@ -255,6 +255,8 @@ fn fits(fault: &Fault, trial: &Trial) -> bool {
             || trial.bus.hosts().iter().any(|known| known == host)
     };
     match fault {
+        // Nothing makes good for it where functions are the readers.
+        Fault::Call { effect: CallEffect::Trim, .. } if trial.bus.hosting == Hosting::Lambda => false,
         Fault::Call { address, .. } => {
             is_endpoint(address.service, trial) && address.host.as_deref().is_none_or(has_host)
         }

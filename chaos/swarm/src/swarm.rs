@@ -204,7 +204,11 @@ impl Shares {
 /// Chooses families: half of the scenario's own, and of each kind that is switched on one or a few of those that fit.
 fn draw_faults(scenario: &mut Scenario, base: &Scenario, runner: &mut TestRunner) -> Vec<FaultKind> {
     let percent = one_of(runner, &KINDS_ON_PERCENT);
-    let mut families: Vec<FaultTemplate> = base.faults.iter().filter(|_| chance(runner, 50)).cloned().collect();
+    // Of its own ones not those either that no longer fit what was drawn of the topology.
+    let is_lost =
+        |family: &FaultTemplate| family.kind == FaultKind::TrimmedRecords && scenario.bus.hosting == Hosting::Lambda;
+    let own = base.faults.iter().filter(|_| chance(runner, 50));
+    let mut families: Vec<FaultTemplate> = own.filter(|family| !is_lost(family)).cloned().collect();
     for kind in FaultKind::ALL {
         let is_on = chance(runner, percent);
         let amount = one_of(runner, &AMOUNTS);

@@ -24,6 +24,10 @@ pub struct RuntimeSettings {
     /// A function still running so long before its deadline is ended, so that an error can be reported. At the deadline
     /// itself Lambda would end the whole environment.
     pub deadline_margin: Duration,
+    /// An invocation that has just been handed over has at least so long, whatever the wall clock makes of its deadline: with
+    /// a clock that is ahead each would be over before it began, and so would be all that come after it. Three seconds are
+    /// what Lambda gives a function of which nothing is said.
+    pub time_left_min: Duration,
 }
 
 impl Default for RuntimeSettings {
@@ -34,6 +38,7 @@ impl Default for RuntimeSettings {
             backoff_base: Duration::from_millis(20),
             backoff_max: Duration::from_secs(1),
             deadline_margin: Duration::from_millis(200),
+            time_left_min: Duration::from_secs(3),
         }
     }
 }
@@ -141,10 +146,11 @@ impl LambdaRuntime {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let deadline_ms: u64 = text("lambda-runtime-deadline-ms")?.parse().ok()?;
         let left_ms = deadline_ms.saturating_sub(self.platform.unix_time().as_millis());
+        let left = Duration::from_millis(left_ms).max(self.settings.time_left_min);
         Some(InvocationContext {
             request_id: text("lambda-runtime-aws-request-id").filter(|id| is_path_segment(id))?,
             deadline_ms,
-            deadline: Monotonic(self.platform.monotonic().0.saturating_add(Duration::from_millis(left_ms))),
+            deadline: Monotonic(self.platform.monotonic().0.saturating_add(left)),
             invoked_function_arn: text("lambda-runtime-invoked-function-arn").unwrap_or_default(),
             trace_id: text("lambda-runtime-trace-id"),
         })

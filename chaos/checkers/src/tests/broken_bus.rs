@@ -396,7 +396,7 @@ fn metrics() -> Vec<Breakage> {
         breakage(METRICS, "effects found recorded; there were 0", |scene| {
             scene.tell("notification-1", "NotificationDuplicates", &[], 1, 1.0);
         }),
-        breakage(METRICS, "letters put into quarantine; there were 0", |scene| {
+        breakage(METRICS, "letters put or found in quarantine; there were 0", |scene| {
             scene.tell("dlq-1", "LettersQuarantined", &[("source", DEAD)], 1, 1.0);
         }),
         breakage(METRICS, "times of its cause", |scene| scene.told("router-1", "RoutingLatency").measurements -= 1),
@@ -554,6 +554,20 @@ fn what_only_looks_wrong_passes() {
                 scene.bus_call("router-1", "kinesis", "PutRecords", vec!["nexus-core/order-o-1".to_owned()]);
                 scene.lease("router", "shard-1", "router-1", epoch, epoch + 1, Some("9".repeat(21)));
             }
+        }),
+        ("routing-attempts-bounded", "a repair reads the events and attempts them anew", |scene| {
+            for _ in 0..3 {
+                for _ in 0..2 {
+                    scene.bus_call("router-1", "kinesis", "PutRecords", vec!["nexus-core/order-o-1".to_owned()]);
+                }
+                scene.bus_call("router-1", "dynamodb", "Query", vec!["nexus-events/order-o-1".to_owned()]);
+            }
+        }),
+        ("poison-parked-once", "an operator purged it", |scene| {
+            scene.step(0, "sqs", QUEUE, MessageStepKind::Accepted, "rogue-7", "no event");
+            scene.step(0, "sqs", QUEUE, MessageStepKind::Purged, "rogue-7", "no event");
+            scene.input.settings.poison_events.push("rogue-7".to_owned());
+            scene.input.settings.operator_purges = true;
         }),
         ("bus-quiescence", "poison is claimed again and again", |scene| {
             scene.park("projection", STRANGE, (None, None), "poison");

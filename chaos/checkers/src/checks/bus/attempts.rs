@@ -14,7 +14,7 @@ use crate::{
 pub(crate) const ROUTING_ATTEMPTS: Check = Check {
     name: "routing-attempts-bounded",
     needs: Needs::GroundTruth,
-    describe: "In one pass, which ends with success, parking or another owner of a shard, one host puts an aggregate's next event no more often than its attempts allow.",
+    describe: "In one pass, which ends with success, parking, another owner of a shard or another repair, one host puts an aggregate's next event no more often than its attempts allow.",
     run: routing_attempts,
 };
 
@@ -30,6 +30,7 @@ fn routing_attempts(input: &CheckInput, examination: &mut Examination) {
     let taken: BTreeSet<(u64, &str)> =
         core_records(input).map(|record| (record.call_sequence, record.key.as_str())).collect();
     let passes_ns = passes(input);
+    let repairs_ns = repairs(input);
     let parking = Parking::of(input);
     let prefix = format!("{}/", settings.core_stream);
     let mut runs: BTreeMap<(&str, &str), Run<'_>> = BTreeMap::new();
@@ -37,11 +38,15 @@ fn routing_attempts(input: &CheckInput, examination: &mut Examination) {
         for key in call.keys.iter().filter_map(|key| key.strip_prefix(&prefix)) {
             let passes = passes_ns.partition_point(|at_ns| *at_ns <= call.at_ns);
             let run = runs.entry((&call.caller, key)).or_default();
+            let is_repaired_anew = run.puts.last().is_some_and(|last| {
+                let moments = repairs_ns.get(&(call.caller.as_str(), key)).map_or(&[][..], Vec::as_slice);
+                moments.iter().any(|at_ns| (last.at_ns..call.at_ns).contains(at_ns))
+            });
             let was_parked = run.puts.last().is_some_and(|last| {
                 let standings = parking.standings(&settings.router_group, key);
                 standings.iter().any(|standing| (last.at_ns..=call.at_ns).contains(&standing.from_ns))
             });
-            if was_parked || run.passes != passes {
+            if was_parked || is_repaired_anew || run.passes != passes {
                 *run = Run { puts: Vec::new(), passes };
             }
             run.puts.push(call);
@@ -64,6 +69,19 @@ fn routing_attempts(input: &CheckInput, examination: &mut Examination) {
 
 fn is_put(call: &AwsCall) -> bool {
     call.service == "kinesis" && matches!(call.operation.as_str(), "PutRecords" | "PutRecord")
+}
+
+/// When which router read the events of which aggregate from their table: only a repair of what its feed lost does so, and as
+/// long as its destination is down, one repair follows another.
+fn repairs(input: &CheckInput) -> BTreeMap<(&str, &str), Vec<u64>> {
+    let prefix = format!("{}/", input.settings.events_table);
+    let mut moments: BTreeMap<(&str, &str), Vec<u64>> = BTreeMap::new();
+    for call in input.truth.calls.iter().filter(|call| call.operation == "Query") {
+        for key in call.keys.iter().filter_map(|key| key.strip_prefix(&prefix)) {
+            moments.entry((&call.caller, key)).or_default().push(call.at_ns);
+        }
+    }
+    moments
 }
 
 /// When someone began to work on records anew: took a shard, or was invoked.

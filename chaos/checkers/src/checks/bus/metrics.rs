@@ -94,6 +94,7 @@ enum Deed {
     /// Effects that were found to be recorded.
     FoundNotified,
     Parked,
+    /// Letters put into quarantine, or found there by whoever came again with them.
     Quarantined,
     Released,
     SentHome,
@@ -107,7 +108,7 @@ impl Deed {
             Deed::Notified => "effects recorded".to_owned(),
             Deed::FoundNotified => "effects found recorded".to_owned(),
             Deed::Parked => "entries of the parking lot written".to_owned(),
-            Deed::Quarantined => "letters put into quarantine".to_owned(),
+            Deed::Quarantined => "letters put or found in quarantine".to_owned(),
             Deed::Released => "aggregates released".to_owned(),
             Deed::SentHome => "letters sent home".to_owned(),
         }
@@ -185,13 +186,17 @@ impl<'i> Deeds<'i> {
                 deeds.add(input, call, deed, times);
             }
         }
-        let outbox = format!("{}/", settings.outbox_table);
-        let is_found = |call: &&AwsCall| {
-            call.error.as_deref() == Some("ConditionalCheckFailedException")
-                && call.keys.iter().any(|key| key.starts_with(&outbox))
-        };
-        for call in input.truth.calls.iter().filter(is_found) {
-            deeds.add(input, call, Deed::FoundNotified, 1);
+        for (table, deed) in
+            [(&settings.outbox_table, Deed::FoundNotified), (&settings.quarantine_table, Deed::Quarantined)]
+        {
+            let prefix = format!("{table}/");
+            let is_found = |call: &&AwsCall| {
+                call.error.as_deref() == Some("ConditionalCheckFailedException")
+                    && call.keys.iter().any(|key| key.starts_with(&prefix))
+            };
+            for call in input.truth.calls.iter().filter(is_found) {
+                deeds.add(input, call, deed, 1);
+            }
         }
         deeds
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     CheckInput, MessageStep, MessageStepKind, Needs, Violation,
     bus::{
-        Parking, Poison, Standing, carried_event, core_records, letter_of, place_of, queue_steps, topic_messages,
-        writes_of,
+        Parking, Poison, Standing, carried_event, core_records, letter_of, place_of, purged_by_operator, queue_steps,
+        topic_messages, writes_of,
     },
     checks::{Check, registry::Availability},
     finding::Examination,
@@ -66,10 +66,12 @@ fn parked_once(input: &CheckInput, examination: &mut Examination) {
             });
         }
     }
+    let thrown_away = purged_by_operator(input);
     for victim in victims(input) {
         let is_parked = parking_of(input, &parking, &victim);
-        let is_kept = kept_bodies.contains_key(&letter_of(&victim.body)) || kept_bodies.contains_key(victim.name);
-        examination.expect(is_parked || is_kept, || {
+        let letter = letter_of(&victim.body);
+        let is_kept = kept_bodies.contains_key(&letter) || kept_bodies.contains_key(victim.name);
+        examination.expect(is_parked || is_kept || thrown_away.contains(&letter), || {
             Violation::new("What a fault made unprocessable was neither parked nor quarantined.")
                 .key(victim.name)
                 .key(&victim.key)
