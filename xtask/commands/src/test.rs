@@ -25,7 +25,7 @@ pub enum Step {
     Unit,
     /// The engine's tests once more on madsim
     EngineMadsim,
-    /// Equal traces: twice in a row on both engines, and debug against optimised
+    /// Equal traces: twice in a row on both engines, and with our crates optimised and not
     Determinism,
     /// Every scenario over a few seeds on turmoil
     ChaosTurmoil,
