@@ -28,7 +28,7 @@ pub struct RunRecord {
     pub revision: String,
     /// "turmoil" or "madsim"; after a merge of runs on both "turmoil+madsim".
     pub engine: String,
-    /// The build profile ("sim", "dev", "release").
+    /// The build profile: "sim", or "plain" where our own crates were not optimised.
     pub profile: String,
     /// When the run began, in milliseconds since 1970. Belongs into no hash and no comparison.
     pub started_unix_ms: u64,

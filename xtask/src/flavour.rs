@@ -2,8 +2,8 @@
 //!
 //! `sim` is the profile of everything: optimised, yet with assertions and overflow checks. madsim needs a `cfg` over all
 //! crates, hence flags and a target folder of its own, or each build would throw the other's away. The plain build exists
-//! only so that its traces can be compared with the optimised one's: it leaves our own crates as they are written and takes all others
-//! as `sim` built them, so it costs little.
+//! only so that its traces can be compared with the optimised one's: our own crates are not optimised in it, and all others are
+//! taken as `sim` built them, so it costs little.
 
 use std::{
     ffi::OsString,

@@ -57,7 +57,8 @@ pub struct Violation {
 }
 
 impl Violation {
-    pub(crate) fn new(what: impl Into<String>) -> Self {
+    /// Of the check that will finish the examination.
+    pub fn new(what: impl Into<String>) -> Self {
         Self {
             checker: String::new(),
             what: what.into(),
@@ -68,24 +69,28 @@ impl Violation {
         }
     }
 
-    pub(crate) fn evidence(mut self, evidence: impl Into<String>) -> Self {
+    /// Something that shows it: a call, an answer, an item.
+    pub fn evidence(mut self, evidence: impl Into<String>) -> Self {
         self.evidence.push(evidence.into());
         self
     }
 
-    pub(crate) fn key(mut self, key: impl Into<String>) -> Self {
+    /// What it is about: a stream, a key of a table, an event, a message.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
         self.keys.push(key.into());
         self
     }
 
-    pub(crate) fn operations(mut self, operations: impl IntoIterator<Item = u32>) -> Self {
+    /// Logical operations of customers that have to do with it.
+    pub fn operations(mut self, operations: impl IntoIterator<Item = u32>) -> Self {
         self.operations.extend(operations);
         self.operations.sort_unstable();
         self.operations.dedup();
         self
     }
 
-    pub(crate) fn at(mut self, at_ns: u64) -> Self {
+    /// When it showed, in nanoseconds since the Unix epoch.
+    pub fn at(mut self, at_ns: u64) -> Self {
         self.at_ns = Some(at_ns);
         self
     }
@@ -93,7 +98,7 @@ impl Violation {
 
 /// Collects what one check looked at and what it found.
 #[derive(Debug, Default)]
-pub(crate) struct Examination {
+pub struct Examination {
     examined: u64,
     violations: Vec<Violation>,
     undecided: Option<String>,
@@ -101,28 +106,30 @@ pub(crate) struct Examination {
 
 impl Examination {
     /// One more thing was looked at.
-    pub(crate) fn examine(&mut self) {
+    pub fn examine(&mut self) {
         self.examined += 1;
     }
 
-    pub(crate) fn violation(&mut self, violation: Violation) {
+    /// Something that is not in order, beside what was counted.
+    pub fn violation(&mut self, violation: Violation) {
         self.violations.push(violation);
     }
 
     /// Looks at one more thing, which is in order or not.
-    pub(crate) fn expect(&mut self, is_in_order: bool, violation: impl FnOnce() -> Violation) {
+    pub fn expect(&mut self, is_in_order: bool, violation: impl FnOnce() -> Violation) {
         self.examine();
         if !is_in_order {
             self.violations.push(violation());
         }
     }
 
-    pub(crate) fn undecided(&mut self, reason: impl Into<String>) {
+    /// What could not be judged, and why; the first such reason is told.
+    pub fn undecided(&mut self, reason: impl Into<String>) {
         self.undecided.get_or_insert(reason.into());
     }
 
     /// A violation outweighs what stayed undecided; what stayed undecided outweighs what held.
-    pub(crate) fn finish(self, checker: &str) -> Finding {
+    pub fn finish(self, checker: &str) -> Finding {
         if !self.violations.is_empty() {
             let named = |violation| Violation { checker: checker.to_owned(), ..violation };
             return Finding::Broken { violations: self.violations.into_iter().map(named).collect() };

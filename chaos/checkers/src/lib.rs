@@ -24,6 +24,6 @@ mod tests;
 pub use answer::OrderView;
 pub use checks::{all, write_side};
 pub use command::{SentCommand, SentLine};
-pub use finding::{Checker, Finding, Needs, Violation};
+pub use finding::{Checker, Examination, Finding, Needs, Violation};
 pub use goals::goals;
 pub use input::*;

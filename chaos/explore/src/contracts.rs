@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use nexus_checkers::{Attempt, Finding, Response, Violation};
+use nexus_checkers::{Attempt, Examination, Finding, Response, Violation};
 use nexus_cloud::{JournalEntry, Service};
 use nexus_faults::{Contract, EnvironmentFault, Fault, Firing, PlannedFault};
 use nexus_scenario::host_names;
@@ -19,29 +19,26 @@ use crate::{
 pub fn contracts(trial: &Trial, played: &Played) -> Finding {
     let services = host_names(trial.topology.command_services);
     let excuses = Excuses::collect(trial, played, &services);
-    let mut violations = Vec::new();
-    let mut examined = 0;
+    let mut examination = Examination::default();
     for attempt in &played.observation.attempts {
-        examined += 1;
-        let Some(symptom) = symptom(attempt) else { continue };
         let host = service_of(&services, attempt.operation, attempt.attempt);
-        if excuses.cover(host, attempt.invoked_ns, attempt.completed_ns.unwrap_or(u64::MAX)) {
-            continue;
-        }
-        let what = format!(
-            "operation {} attempt {} ended as `{symptom}` although no fault that may show on {host} was active",
-            attempt.operation, attempt.attempt
-        );
-        violations.push(Violation {
-            checker: "contracts".to_owned(),
-            what,
-            evidence: vec![format!("{attempt:?}")],
-            keys: Vec::new(),
-            operations: vec![attempt.operation],
-            at_ns: attempt.completed_ns,
+        let symptom = symptom(attempt)
+            .filter(|_| !excuses.cover(host, attempt.invoked_ns, attempt.completed_ns.unwrap_or(u64::MAX)));
+        examination.expect(symptom.is_none(), || {
+            let violation = Violation::new(format!(
+                "operation {} attempt {} ended as `{}` although no fault that may show on {host} was active",
+                attempt.operation,
+                attempt.attempt,
+                symptom.unwrap_or_default()
+            ));
+            let violation = violation.evidence(format!("{attempt:?}")).operations([attempt.operation]);
+            match attempt.completed_ns {
+                Some(at_ns) => violation.at(at_ns),
+                None => violation,
+            }
         });
     }
-    if violations.is_empty() { Finding::Held { examined } } else { Finding::Broken { violations } }
+    examination.finish("contracts")
 }
 
 /// How an attempt failed to be definite; none if it was.

@@ -1,6 +1,6 @@
 //! The verdict on a played trial: every checker, and what only the explorer can see (liveness, contracts, dead hosts).
 
-use nexus_checkers::{CheckInput, Finding, Violation};
+use nexus_checkers::{CheckInput, Examination, Finding, Violation};
 use nexus_faults::{Contract, Fault, Firing, PlannedFault};
 use nexus_reports::{CheckRecord, FaultRecord, GoalRecord, TrialRecord, Verdict};
 
@@ -133,24 +133,12 @@ fn fault_records(faults: &[PlannedFault], firings: &[Firing]) -> Vec<FaultRecord
     faults.iter().map(record).collect()
 }
 
-fn violation(
-    checker: &str,
-    what: String,
-    evidence: Vec<String>,
-    operations: Vec<u32>,
-    at_ns: Option<u64>,
-) -> Violation {
-    Violation { checker: checker.to_owned(), what, evidence, keys: Vec::new(), operations, at_ns }
-}
-
 /// No host's program may end or panic, whatever befalls it.
 fn host_failure(played: &Played) -> Finding {
-    match &played.failure {
-        None => Finding::Held { examined: 1 },
-        Some(message) => Finding::Broken {
-            violations: vec![violation("host-failure", message.clone(), Vec::new(), Vec::new(), None)],
-        },
-    }
+    let mut examination = Examination::default();
+    let failure = played.failure.as_deref();
+    examination.expect(failure.is_none(), || Violation::new(failure.unwrap_or_default()));
+    examination.finish("host-failure")
 }
 
 /// After the heal every operation gets its definite answer before the trial ends, and every event arrives everywhere.
@@ -173,13 +161,18 @@ fn liveness(trial: &Trial, played: &Played) -> Finding {
             [] => Finding::Held { examined: answered.len() as u64 },
             [first, ..] => {
                 let what = format!("the bus still owed something at the end of the drain: {first}");
-                let violations = vec![violation("liveness", what, played.debts.clone(), Vec::new(), None)];
-                Finding::Broken { violations }
+                broken("liveness", played.debts.iter().cloned().fold(Violation::new(what), Violation::evidence))
             }
         };
     }
     let last = |operation: u32| played.observation.attempts.iter().rfind(|attempt| attempt.operation == operation);
-    let evidence = unanswered.iter().take(5).map(|operation| format!("{:?}", last(*operation))).collect();
+    let evidence = unanswered.iter().take(5).map(|operation| format!("{:?}", last(*operation)));
     let what = format!("{} operations had no definite answer by the end of the drain", unanswered.len());
-    Finding::Broken { violations: vec![violation("liveness", what, evidence, unanswered, None)] }
+    broken("liveness", evidence.fold(Violation::new(what), Violation::evidence).operations(unanswered.iter().copied()))
+}
+
+fn broken(checker: &str, violation: Violation) -> Finding {
+    let mut examination = Examination::default();
+    examination.violation(violation);
+    examination.finish(checker)
 }

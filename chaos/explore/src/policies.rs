@@ -1,6 +1,6 @@
 //! Policies that are replaced while services decide by them.
 
-use nexus_checkers::{Finding, Violation};
+use nexus_checkers::{Examination, Finding, Violation};
 use nexus_faults::PolicyReplacement;
 use nexus_governance::{HashedPolicyBundle, PolicyBundle, PolicyModule, bundled_policies, bundled_policy_tests};
 use nexus_world::wiring::Enforcers;
@@ -32,34 +32,26 @@ pub fn replace(enforcers: &Enforcers, by: PolicyReplacement, at_ns: u64) -> Vec<
 
 /// The policies that ship are taken into force whenever they are handed over, and nothing else ever is.
 pub fn rightly_replaced(replaced: &[Replaced]) -> Finding {
-    let violations: Vec<Violation> = replaced.iter().filter_map(wrongly_replaced).collect();
-    if violations.is_empty() {
-        Finding::Held { examined: replaced.len() as u64 }
-    } else {
-        Finding::Broken { violations }
+    let mut examination = Examination::default();
+    for replaced in replaced {
+        let problem = problem_of(replaced);
+        examination.expect(problem.is_none(), || {
+            Violation::new(problem.unwrap_or_default()).evidence(replaced.to_string()).at(replaced.at_ns)
+        });
     }
+    examination.finish("policies-replaced")
 }
 
-fn wrongly_replaced(replaced: &Replaced) -> Option<Violation> {
+fn problem_of(replaced: &Replaced) -> Option<String> {
     const SHA256_DIGITS: usize = 64;
-    let what = match (replaced.by, replaced.in_force.as_deref()) {
-        (PolicyReplacement::Same, None) => "A service refused the very policies that it shipped with.".to_owned(),
-        (PolicyReplacement::Same, Some(digest)) if digest.len() != SHA256_DIGITS => {
-            format!("A service calls the policies that are in force `{digest}`, which is no SHA-256.")
+    match (replaced.by, replaced.in_force.as_deref()) {
+        (PolicyReplacement::Same, None) => Some("A service refused the very policies that it shipped with.".to_owned()),
+        (PolicyReplacement::Same, Some(digest)) => (digest.len() != SHA256_DIGITS)
+            .then(|| format!("A service calls the policies that are in force `{digest}`, which is no SHA-256.")),
+        (PolicyReplacement::Damaged | PolicyReplacement::Unsound | PolicyReplacement::Lax, in_force) => {
+            in_force.map(|_| format!("A service had its policies replaced by {}.", replaced.by))
         }
-        (by @ (PolicyReplacement::Damaged | PolicyReplacement::Unsound | PolicyReplacement::Lax), Some(_)) => {
-            format!("A service had its policies replaced by {by}.")
-        }
-        _ => return None,
-    };
-    Some(Violation {
-        checker: "policies-replaced".to_owned(),
-        what,
-        evidence: vec![replaced.to_string()],
-        keys: Vec::new(),
-        operations: Vec::new(),
-        at_ns: Some(replaced.at_ns),
-    })
+    }
 }
 
 fn bundle(by: PolicyReplacement) -> HashedPolicyBundle {

@@ -141,7 +141,15 @@ pub fn generic_families(kind: FaultKind, scenario: &Scenario) -> Vec<FaultTempla
     }
 }
 
+/// Whether nobody could make good for it: a mapping does not tell its function what was trimmed.
+pub fn is_beyond_repair(kind: FaultKind, hosting: Hosting) -> bool {
+    kind == FaultKind::TrimmedRecords && hosting == Hosting::Lambda
+}
+
 fn call_families(kind: FaultKind, scenario: &Scenario) -> Vec<FaultTemplate> {
+    if is_beyond_repair(kind, scenario.bus.hosting) {
+        return Vec::new();
+    }
     let has_bus = scenario.bus.is_there();
     let is_there = |service: &&Service| match service {
         Service::Dynamodb => true,
@@ -157,10 +165,6 @@ fn call_families(kind: FaultKind, scenario: &Scenario) -> Vec<FaultTemplate> {
             nth: Some(Whole::Between([1, 10])),
             ..family(kind)
         };
-        // A mapping does not tell its function what was trimmed: nothing repairs it there.
-        if kind == FaultKind::TrimmedRecords && scenario.bus.hosting == Hosting::Lambda {
-            continue;
-        }
         // AWS itself calls too, and loses no power.
         let hosts: Vec<Vec<&str>> = match (kind, service, has_bus) {
             (FaultKind::CrashAtCall, Service::Dynamodb, true) => vec![vec!["services"], vec!["bus"]],
@@ -260,6 +264,7 @@ mod tests {
         let elsewhere = [FaultKind::FunctionError, FaultKind::Tampering, FaultKind::WrongRedrive];
         assert_eq!(without, [&elsewhere[..], &schemas[..]].concat().iter().collect::<Vec<_>>());
         assert_eq!(generic_families(FaultKind::FunctionError, &functions).len(), 1);
+        assert_eq!(generic_families(FaultKind::TrimmedRecords, &functions), [], "nothing repairs it there");
         assert_eq!(generic_families(FaultKind::Tampering, &write_side).len(), 1);
         let asked = Scenario { registry: Registry { is_asked: true, ..Registry::default() }, ..workers.clone() };
         for kind in schemas {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Trial,
     dice::{chance, draw, index, one_of},
-    families::{generic_families, skeleton},
+    families::{generic_families, is_beyond_repair, skeleton},
 };
 
 /// What was changed.
@@ -255,8 +255,7 @@ fn fits(fault: &Fault, trial: &Trial) -> bool {
             || trial.bus.hosts().iter().any(|known| known == host)
     };
     match fault {
-        // Nothing makes good for it where functions are the readers.
-        Fault::Call { effect: CallEffect::Trim, .. } if trial.bus.hosting == Hosting::Lambda => false,
+        Fault::Call { effect, .. } if is_beyond_repair(effect.kind(), trial.bus.hosting) => false,
         Fault::Call { address, .. } => {
             is_endpoint(address.service, trial) && address.host.as_deref().is_none_or(has_host)
         }

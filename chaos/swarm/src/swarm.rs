@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Trial,
     dice::{chance, draw, one_of},
-    families::generic_families,
+    families::{generic_families, is_beyond_repair},
     seeded_runner,
 };
 
@@ -204,11 +204,10 @@ impl Shares {
 /// Chooses families: half of the scenario's own, and of each kind that is switched on one or a few of those that fit.
 fn draw_faults(scenario: &mut Scenario, base: &Scenario, runner: &mut TestRunner) -> Vec<FaultKind> {
     let percent = one_of(runner, &KINDS_ON_PERCENT);
-    // Of its own ones not those either that no longer fit what was drawn of the topology.
-    let is_lost =
-        |family: &FaultTemplate| family.kind == FaultKind::TrimmedRecords && scenario.bus.hosting == Hosting::Lambda;
     let own = base.faults.iter().filter(|_| chance(runner, 50));
-    let mut families: Vec<FaultTemplate> = own.filter(|family| !is_lost(family)).cloned().collect();
+    // The scenario meant them for another hosting than the one that was drawn.
+    let own = own.filter(|family| !is_beyond_repair(family.kind, scenario.bus.hosting));
+    let mut families: Vec<FaultTemplate> = own.cloned().collect();
     for kind in FaultKind::ALL {
         let is_on = chance(runner, percent);
         let amount = one_of(runner, &AMOUNTS);

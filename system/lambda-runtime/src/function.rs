@@ -21,7 +21,8 @@ pub struct InvocationContext {
     pub request_id: String,
     /// When Lambda ends the invocation, by its wall clock.
     pub deadline_ms: u64,
-    /// The same moment on this host's monotonic clock.
+    /// The same moment on this host's monotonic clock, or a later one where the wall clock cannot be right: see
+    /// [`RuntimeSettings::time_left_min`](crate::RuntimeSettings::time_left_min).
     pub deadline: Monotonic,
     pub invoked_function_arn: String,
     /// X-Ray's trace header, if the invocation is traced.

@@ -30,7 +30,7 @@ fn routing_attempts(input: &CheckInput, examination: &mut Examination) {
     let taken: BTreeSet<(u64, &str)> =
         core_records(input).map(|record| (record.call_sequence, record.key.as_str())).collect();
     let passes_ns = passes(input);
-    let repairs_ns = repairs(input);
+    let repairs = repairs(input);
     let parking = Parking::of(input);
     let prefix = format!("{}/", settings.core_stream);
     let mut runs: BTreeMap<(&str, &str), Run<'_>> = BTreeMap::new();
@@ -39,8 +39,8 @@ fn routing_attempts(input: &CheckInput, examination: &mut Examination) {
             let passes = passes_ns.partition_point(|at_ns| *at_ns <= call.at_ns);
             let run = runs.entry((&call.caller, key)).or_default();
             let is_repaired_anew = run.puts.last().is_some_and(|last| {
-                let moments = repairs_ns.get(&(call.caller.as_str(), key)).map_or(&[][..], Vec::as_slice);
-                moments.iter().any(|at_ns| (last.at_ns..call.at_ns).contains(at_ns))
+                let moments = repairs.get(&(call.caller.as_str(), key)).map_or(&[][..], Vec::as_slice);
+                moments.iter().any(|(from_ns, read_ns)| last.at_ns < *from_ns && *read_ns < call.at_ns)
             });
             let was_parked = run.puts.last().is_some_and(|last| {
                 let standings = parking.standings(&settings.router_group, key);
@@ -71,14 +71,22 @@ fn is_put(call: &AwsCall) -> bool {
     call.service == "kinesis" && matches!(call.operation.as_str(), "PutRecords" | "PutRecord")
 }
 
-/// When which router read the events of which aggregate from their table: only a repair of what its feed lost does so, and as
-/// long as its destination is down, one repair follows another.
-fn repairs(input: &CheckInput) -> BTreeMap<(&str, &str), Vec<u64>> {
+/// By host and aggregate, when it began to go over the whole event table, and when it read the aggregate's events for that: so
+/// does only a repair of what a feed lost, and as long as its destination is down, one repair follows another.
+fn repairs(input: &CheckInput) -> BTreeMap<(&str, &str), Vec<(u64, u64)>> {
     let prefix = format!("{}/", input.settings.events_table);
-    let mut moments: BTreeMap<(&str, &str), Vec<u64>> = BTreeMap::new();
-    for call in input.truth.calls.iter().filter(|call| call.operation == "Query") {
-        for key in call.keys.iter().filter_map(|key| key.strip_prefix(&prefix)) {
-            moments.entry((&call.caller, key)).or_default().push(call.at_ns);
+    let mut begun_ns: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut moments: BTreeMap<(&str, &str), Vec<(u64, u64)>> = BTreeMap::new();
+    for call in &input.truth.calls {
+        match call.operation.as_str() {
+            "Scan" => _ = begun_ns.insert(&call.caller, call.at_ns),
+            "Query" => {
+                let Some(from_ns) = begun_ns.get(call.caller.as_str()) else { continue };
+                for key in call.keys.iter().filter_map(|key| key.strip_prefix(&prefix)) {
+                    moments.entry((&call.caller, key)).or_default().push((*from_ns, call.at_ns));
+                }
+            }
+            _ => {}
         }
     }
     moments
